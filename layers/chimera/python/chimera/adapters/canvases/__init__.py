@@ -1,0 +1,1 @@
+"""Canvases: providers that paint the picture of a scene."""

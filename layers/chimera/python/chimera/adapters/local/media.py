@@ -1,0 +1,86 @@
+"""The laptop's media bucket: a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from chimera.errors import ChimeraError
+
+
+class FolderMediaStore:
+    """Keys are paths below a root; a file appears whole or not at all."""
+
+    def __init__(self, root: Path, base_url: str = "") -> None:
+        self._root = root.resolve()
+        self._base_url = base_url
+
+    def _path(self, key: str) -> Path:
+        path = (self._root / key).resolve()
+        if not key or "\0" in key or not path.is_relative_to(self._root) or path == self._root:
+            raise ChimeraError("VALIDATION_FAILED", f"media key {key[:200]!r} does not name a file in the store", {})
+        return path
+
+    def put_file(self, key: str, path: Path) -> str:
+        """Store a copy of the file (a hard link where the disk allows it)."""
+        target = self._path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+        temporary.unlink(missing_ok=True)
+        try:
+            try:
+                os.link(path, temporary)
+            except OSError:
+                shutil.copyfile(path, temporary)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return f"s3://local/{key}"
+
+    def put_bytes(self, key: str, data: bytes) -> str:
+        """Store bytes, flushed to the disk before they appear."""
+        target = self._path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(target)
+        finally:
+            Path(name).unlink(missing_ok=True)
+        return f"s3://local/{key}"
+
+    def get_bytes(self, key: str) -> bytes:
+        """The bytes under the key."""
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError:
+            raise ChimeraError("NOT_FOUND", f"no media under {key!r}", {"key": key}) from None
+
+    def fetch(self, key: str, to: Path) -> Path:
+        """The file itself: on a laptop nothing is copied to be read."""
+        path = self._path(key)
+        if not path.is_file():
+            raise ChimeraError("NOT_FOUND", f"no media under {key!r}", {"key": key})
+        return path
+
+    def exists(self, key: str) -> bool:
+        """Whether the key is there."""
+        return self._path(key).is_file()
+
+    def keys(self, prefix: str) -> list[str]:
+        """All keys under a folder-like prefix, sorted; half-written files are not there."""
+        base = self._path(prefix.rstrip("/"))
+        return sorted(
+            p.relative_to(self._root).as_posix()
+            for p in base.rglob("*")
+            if p.is_file() and not (p.name.startswith(".") and p.name.endswith(".part"))
+        )
+
+    def url(self, key: str, *, expires_seconds: int = 300) -> str:
+        """A `file:` address: it needs no server and no expiry on one's own disk."""
+        return self._path(key).as_uri()

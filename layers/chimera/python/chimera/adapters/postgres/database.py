@@ -1,0 +1,58 @@
+"""One Postgres connection per invocation; every transaction belongs to one tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from chimera.errors import ChimeraError
+
+Row = dict[str, Any]
+Connection = psycopg.Connection[Row]
+
+
+class Database:
+    """Opens a connection when first asked and keeps it until `close()`, so that Aurora can pause after an invocation.
+
+    The role in the URL is not a superuser and does not own the tables: row-level security applies to it.
+    Not thread-safe: one Database per thread.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Connection | None = None
+
+    def _connect(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            try:
+                # prepare_threshold=None: works behind RDS Proxy, where prepared statements pin a connection
+                self._connection = psycopg.connect(
+                    self._url, row_factory=dict_row, prepare_threshold=None, connect_timeout=10
+                )
+            except psycopg.OperationalError as error:
+                raise ChimeraError(
+                    "DATABASE_WAKING", "the database does not answer yet", {"reason": str(error)[:200]}
+                ) from error
+        return self._connection
+
+    @contextmanager
+    def transaction(self, tenant_id: str) -> Iterator[Connection]:
+        """A READ COMMITTED transaction that sees and writes only this tenant's rows."""
+        connection = self._connect()
+        try:
+            with connection.transaction():
+                connection.execute("SELECT set_config('app.tenant', %s, true)", (tenant_id,))
+                yield connection
+        except psycopg.OperationalError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the connection back; the next transaction opens a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

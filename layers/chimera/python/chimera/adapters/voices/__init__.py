@@ -1,0 +1,1 @@
+"""Voices: providers that speak a text and say when each word is said."""

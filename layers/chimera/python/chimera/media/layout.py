@@ -1,0 +1,108 @@
+"""Where things stand in a frame: one geometry that the painter (backgrounds) and the typesetter (ASS) both follow.
+
+Numbers are reference pixels: short side 1080. Nothing that must be read stands outside the safe area: in 9:16 the
+top 6 %, the bottom 19 % and the right 8 % belong to the platforms' own buttons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from chimera.media.figures import Figure, key_figure
+from chimera.media.models import Aspect, SceneSpec
+from chimera.media.text import clean
+from chimera.media.theme import seeded
+
+SceneKind = Literal["title", "number", "statement", "outro"]
+HeadlineStyle = Literal["bar", "boxes", "centre"]
+
+# Backgrounds are painted this much larger than the frame, so that motion never shows an edge.
+OVERSIZE = 1.14
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in reference pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def bottom(self) -> float:
+        """The lower edge."""
+        return self.y + self.height
+
+    @property
+    def centre_x(self) -> float:
+        """The middle from left to right."""
+        return self.x + self.width / 2
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The geometry of one aspect: frame, motif (picture), headline, captions, source line, progress."""
+
+    aspect: Aspect
+    width: int
+    height: int
+    motif_x: float
+    motif_y: float
+    motif_radius: float
+    headline: Box
+    title: Box
+    captions: Box
+    source: Box
+    progress: Box
+    headline_size: int
+    title_size: int
+    caption_size: int
+    caption_line_chars: int
+
+
+LAYOUTS: dict[Aspect, Layout] = {
+    "9:16": Layout(
+        aspect="9:16", width=1080, height=1920, motif_x=540, motif_y=560, motif_radius=330,
+        headline=Box(84, 920, 912, 330), title=Box(84, 770, 912, 500), captions=Box(90, 1300, 900, 180),
+        source=Box(84, 1516, 840, 40), progress=Box(84, 136, 912, 7),
+        headline_size=84, title_size=112, caption_size=62, caption_line_chars=22,
+    ),
+    "16:9": Layout(
+        aspect="16:9", width=1920, height=1080, motif_x=1430, motif_y=440, motif_radius=300,
+        headline=Box(110, 210, 900, 460), title=Box(110, 150, 960, 560), captions=Box(300, 800, 1320, 150),
+        source=Box(110, 986, 1200, 36), progress=Box(110, 64, 1700, 6),
+        headline_size=80, title_size=104, caption_size=56, caption_line_chars=38,
+    ),
+    "1:1": Layout(
+        aspect="1:1", width=1080, height=1080, motif_x=540, motif_y=300, motif_radius=190,
+        headline=Box(72, 512, 936, 250), title=Box(72, 420, 936, 350), captions=Box(90, 800, 900, 140),
+        source=Box(72, 996, 900, 34), progress=Box(72, 56, 936, 6),
+        headline_size=66, title_size=84, caption_size=52, caption_line_chars=26,
+    ),
+}  # fmt: skip
+
+
+def layout_for(size: tuple[int, int]) -> Layout:
+    """The layout whose aspect is nearest to the size."""
+    ratio = size[0] / size[1]
+    return min(LAYOUTS.values(), key=lambda layout: abs(layout.width / layout.height - ratio))
+
+
+def figure_of(scene: SceneSpec) -> Figure | None:
+    """The number a scene shows big: from its on-screen text first, else from what is said."""
+    return key_figure(clean(scene.on_screen_text)) or key_figure(clean(scene.narration))
+
+
+def scene_kind(scene: SceneSpec, index: int) -> SceneKind:
+    """What kind of card a scene is. The first is the title; one with a telling number shows the number."""
+    if index == 0:
+        return "title"
+    return "number" if figure_of(scene) else "statement"
+
+
+def headline_style(seed: int, index: int) -> HeadlineStyle:
+    """How a scene's headline is set; two neighbours never the same."""
+    styles: tuple[HeadlineStyle, ...] = ("bar", "boxes", "centre")
+    return styles[(index + seeded(seed, "headline") % 3) % 3]

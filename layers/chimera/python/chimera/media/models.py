@@ -1,0 +1,138 @@
+"""What the picture-and-sound part takes and gives, as frozen models; times are seconds, sizes are pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Aspect = Literal["9:16", "16:9", "1:1"]
+HeightPreset = Literal["360p", "720p", "1080p", "4k"]
+QualityPreset = Literal["draft", "standard", "high"]
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+# The short side in pixels; 360p is for previews and tests, nothing is published at it.
+SHORT_SIDE: dict[str, int] = {"360p": 360, "720p": 720, "1080p": 1080, "4k": 2160}
+
+
+class Frozen(BaseModel):
+    """Base of the models here: unknown fields are refused, values do not change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Word(Frozen):
+    """One spoken word with its time in seconds from the start of its sound file."""
+
+    text: str
+    start: float = Field(ge=0)
+    end: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Word:
+        if self.end < self.start:
+            raise ValueError(f"word {self.text!r} ends at {self.end} before it starts at {self.start}")
+        return self
+
+
+class VoiceResult(Frozen):
+    """What a voice made: the words of the text as it was given, each with a time; how long; what it cost."""
+
+    words: tuple[Word, ...]
+    duration_seconds: float = Field(ge=0)
+    sample_rate: int = Field(gt=0)
+    cpu_seconds: float = Field(ge=0)
+
+
+class SceneSpec(Frozen):
+    """One thought: what is said, what stands on screen, what the picture is of."""
+
+    narration: str = ""
+    on_screen_text: str = ""
+    visual_prompt: str = ""
+
+
+class SpokenScene(Frozen):
+    """A scene's voice: sound file, its length, its words."""
+
+    wav: Path
+    duration: float = Field(ge=0)
+    words: tuple[Word, ...] = ()
+
+
+class Theme(Frozen):
+    """The colours of one video and the brand shown in it. Type is `ink` on `background`; `accent` marks."""
+
+    name: str = "custom"
+    background: Colour
+    surface: Colour
+    accent: Colour
+    highlight: Colour
+    ink: Colour = "#ffffff"
+    brand: str = ""
+
+
+class RenderScene(SceneSpec):
+    """A scene ready to be rendered. Without `image` the theme's gradient is used, without `audio` it is silent."""
+
+    image: Path | None = None
+    audio: Path | None = None
+    words: tuple[Word, ...] = ()
+    # For photographs: darkens where type stands (0 none … 1 black). Cards bring their own.
+    scrim: float = Field(default=0.0, ge=0, le=1)
+
+
+class RenderJob(Frozen):
+    """Everything a render depends on: the same job gives the same file, byte for byte, on the same build."""
+
+    title: str
+    scenes: tuple[RenderScene, ...] = Field(min_length=1, max_length=200)
+    sources: tuple[str, ...] = ()
+    aspect: Aspect = "9:16"
+    height: HeightPreset = "1080p"
+    fps: Literal[24, 30, 60] = 30
+    quality_preset: QualityPreset = "standard"
+    seed: int = Field(default=0, ge=0)
+    theme: Theme | None = None
+    language: str = "en"
+    music: bool = True
+    # 600 s must stay under 100 MB; the bit rate is capped so that it does.
+    max_bytes: int = Field(default=100_000_000, gt=0)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the video in pixels."""
+        return frame_size(self.aspect, self.height)
+
+
+class RenderResult(Frozen):
+    """A finished render, measured from the file itself."""
+
+    video: Path
+    srt: Path
+    vtt: Path
+    ass: Path
+    thumbnail: Path
+    poster: Path
+    duration_seconds: float
+    width: int
+    height: int
+    fps: int
+    size_bytes: int
+    sha256: str
+    loudness_lufs: float | None
+    true_peak_dbtp: float | None
+    caption_coverage: float
+    cpu_seconds: float
+    wall_seconds: float
+    segments_total: int
+    segments_reused: int
+    warnings: tuple[str, ...] = ()
+
+
+def frame_size(aspect: Aspect, height: HeightPreset) -> tuple[int, int]:
+    """Pixels for an aspect and a preset; the preset names the short side, both sides are even."""
+    short = SHORT_SIDE[height]
+    long = short * 16 // 9 // 2 * 2
+    return {"9:16": (short, long), "16:9": (long, short), "1:1": (short, short)}[aspect]

@@ -1,0 +1,104 @@
+"""Every setting, read once; no other module reads the environment."""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LOCAL_TENANT = "00000000-0000-7000-8000-000000000001"
+
+
+class Settings(BaseSettings):
+    """Settings from `CHIMERA_*` variables and `.env`; unknown variables are ignored, wrong values name themselves."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CHIMERA_", env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    home: Path = Field(default=Path(".chimera"), description="Where the laptop keeps everything; never in git")
+    world: Literal["local", "aws"] = "local"
+    tenant_id: str = LOCAL_TENANT
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    # set by the laptop world for its functions; on AWS by the stack
+    database_url: str = Field(default="", description="Application role (row-level security applies)")
+    database_owner_url: str = Field(default="", description="Owner role, only for migrations")
+    workflows_endpoint: str = Field(default="", description="Step Functions endpoint on this machine")
+    workflows_secret: str = Field(default="", repr=False)
+    public_base_url: str = Field(default="http://127.0.0.1:8787", description="Where `up` serves API and feed")
+
+    # limits in USD: a UTC day, an ISO week, a calendar month; in total and for each category
+    daily_budget_limit: Decimal = Field(
+        default=Decimal(1000), gt=0, validation_alias=AliasChoices("CHIMERA_DAILY_BUDGET_LIMIT", "DAILY_BUDGET_LIMIT")
+    )
+    weekly_budget_limit: Decimal = Field(
+        default=Decimal(5000), gt=0, validation_alias=AliasChoices("CHIMERA_WEEKLY_BUDGET_LIMIT", "WEEKLY_BUDGET_LIMIT")
+    )
+    monthly_budget_limit: Decimal = Field(
+        default=Decimal(20000),
+        gt=0,
+        validation_alias=AliasChoices("CHIMERA_MONTHLY_BUDGET_LIMIT", "MONTHLY_BUDGET_LIMIT"),
+    )
+    min_roi_hurdle_rate: Decimal = Field(
+        default=Decimal("1.5"), validation_alias=AliasChoices("CHIMERA_MIN_ROI_HURDLE_RATE", "MIN_ROI_HURDLE_RATE")
+    )
+    approval_ttl_seconds: int = Field(default=86_400, ge=60)
+
+    # sources: the base addresses are settings so that tests and mirrors can stand in
+    http_timeout_seconds: float = Field(default=8.0, gt=0, le=60)
+    http_contact: str = Field(default="https://github.com/chimera-studio/chimera", description="In the User-Agent")
+    hackernews_url: str = "https://hn.algolia.com"
+    wikimedia_url: str = "https://wikimedia.org"
+    google_trends_url: str = "https://trends.google.com"
+    rss_feeds: str = Field(default="", description="Feed addresses, separated by spaces")
+    allow_private_addresses: bool = Field(default=False, description="Let page snippets come from private addresses (tests)")
+
+    @property
+    def home_path(self) -> Path:
+        """`home`, absolute."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def media_path(self) -> Path:
+        """The laptop's stand-in for the media bucket."""
+        return self.home_path / "media"
+
+    @property
+    def channel_path(self) -> Path:
+        """The local channel's folder: posts and feed."""
+        return self.home_path / "channel"
+
+    @property
+    def keys_path(self) -> Path:
+        """Key files (0600): CFO signing key, seal key, token issuer's key."""
+        return self.home_path / "keys"
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings; read once."""
+    return Settings()
+
+
+def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
+    """The environment for a process of ours: PATH, locale and `CHIMERA_*` only, so no stray secret reaches it."""
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k in {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV", "PYTHONWARNINGS"}
+        or k.startswith("CHIMERA_")
+    }
+    own = {
+        "CHIMERA_HOME": str(settings.home_path),
+        "CHIMERA_DATABASE_URL": settings.database_url,
+        "CHIMERA_WORKFLOWS_ENDPOINT": settings.workflows_endpoint,
+        "CHIMERA_WORKFLOWS_SECRET": settings.workflows_secret,
+        "CHIMERA_PUBLIC_BASE_URL": settings.public_base_url,
+    }
+    return {**kept, **own, **extra}
