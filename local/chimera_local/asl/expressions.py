@@ -150,7 +150,7 @@ class Scope:
             problem = f"{about} threw an error during evaluation. D1001: Number out of range: null"
             raise EvaluationError(problem, location) from error
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, re.error) as error:
-            problem = f"{about} threw an error during evaluation. {error}"
+            problem = f"{about} threw an error during evaluation. {_python_error(error)}"
             raise EvaluationError(problem, location) from error
         if result is None:
             raise EvaluationError(f"{about} returned nothing (undefined).", location)
@@ -205,9 +205,33 @@ def expressions_in(value: JSON, location: str) -> list[tuple[str, str]]:
     return []
 
 
-_STACK = (
-    "Stack overflow error: Check for non-terminating recursive function.  Consider rewriting as tail-recursive."
+_STACK = "Stack overflow error: Check for non-terminating recursive function.  Consider rewriting as tail-recursive."
+
+
+_ARRAYS_OF = {
+    "a": "arrays",
+    "b": "booleans",
+    "f": "functions",
+    "n": "numbers",
+    "o": "objects",
+    "s": "strings",
+}
+_PYTHON_ERRORS = (
+    ("could not convert string to float: ", "D3030: Unable to cast value to a number: "),
+    (
+        "Invalid isoformat string: ",
+        "D3110: The argument of the toMillis function must be an ISO 8601 formatted timestamp. Given ",
+    ),
 )
+
+
+def _python_error(error: Exception) -> str:
+    """The port lets some Python errors through where jsonata.js has a code of its own."""
+    text = str(error)
+    for beginning, words in _PYTHON_ERRORS:
+        if text.startswith(beginning):
+            return words + text[len(beginning) :].replace("'", '"')
+    return text
 
 
 def _thrown(error: jexception.JException) -> str:
@@ -216,7 +240,8 @@ def _thrown(error: jexception.JException) -> str:
     if template is None or template == "{{{message}}}":
         return f"{error.error}: {error}" if template else str(error.current or error.error)
     template = re.sub(r"\bObject\b", "function", template)
-    values = iter([error.current, error.expected, error.extra])
+    expected = _ARRAYS_OF.get(str(error.extra), error.extra) if error.error == "T0412" else error.extra
+    values = iter([error.current, error.expected, expected])
 
     def fill(match: re.Match[str]) -> str:
         value = next(values, None)
@@ -265,7 +290,9 @@ def _hash(data: Any = None, algorithm: Any = "SHA-256") -> Any:
     if data is None:
         return None
     if algorithm not in _HASHES:
-        raise _fail(f"$hash: unknown algorithm {compact(from_engine(algorithm))}, use one of {', '.join(_HASHES)}")
+        raise _fail(
+            f"$hash: unknown algorithm {compact(from_engine(algorithm))}, use one of {', '.join(_HASHES)}"
+        )
     text = data if isinstance(data, str) else compact(from_engine(data))
     return hashlib.new(_HASHES[algorithm], text.encode(), usedforsecurity=False).hexdigest()
 

@@ -12,6 +12,7 @@ from chimera.domain.models import (
     Draft,
     EngagementMetrics,
     Material,
+    Persona,
     PublishRequest,
     Receipt,
     Snippet,
@@ -107,6 +108,22 @@ class Verifier(Protocol):
         ...
 
 
+class TokenVerifier(Protocol):
+    """Checks RS256 tokens with pinned public keys."""
+
+    def verify(self, token: str, audience: str) -> dict[str, Any]:
+        """The claims; `UNAUTHENTICATED` for anything else than a live token of ours for this audience."""
+        ...
+
+
+class TokenIssuer(TokenVerifier, Protocol):
+    """Mints RS256 tokens: an own key locally, KMS on AWS."""
+
+    def mint(self, *, subject: str, audience: str, ttl_seconds: int, claims: dict[str, Any]) -> str:
+        """A token with exp, iat, sub, aud, iss, jti and these further claims."""
+        ...
+
+
 # --- providers: one folder each under adapters/, one contract test suite each under tests/
 
 
@@ -176,9 +193,14 @@ class CheckProvider(Protocol):
 
 
 class Platform(Protocol):
-    """A place to publish. It holds the credentials; nothing else does."""
+    """A place to publish. It holds the credentials; nothing else does.
+
+    `dedupes_by_key`: publishing the same idempotency key again gives the first post again, so that an absent
+    post may be sent again at once. Where it is False, a repeat waits until no worker can be sending any more.
+    """
 
     name: str
+    dedupes_by_key: bool
 
     def preflight(self, request: PublishRequest) -> list[str]:
         """Why the platform would refuse this, as sentences; empty when it would take it."""
@@ -196,3 +218,92 @@ class Platform(Protocol):
         """What the platform counts now; None for what it does not say."""
         ...
 
+
+# --- rows: what the remembering use cases keep
+
+Row = dict[str, Any]
+Cursor = tuple[str, str] | None  # (created_at, id) of the last row of the page before
+
+
+class RunRows(Protocol):
+    """Runs of one tenant; see adapters/postgres/runs.py."""
+
+    def begin(self, run_id: str, execution_id: str, options: dict[str, Any]) -> Row:
+        """Enter the run, once."""
+        ...
+
+    def get(self, run_id: str) -> Row:
+        """The run; `NOT_FOUND`."""
+        ...
+
+    def set_status(self, run_id: str, status: str, **summary: Any) -> None:
+        """Change the status, add to the summary."""
+        ...
+
+    def page(self, limit: int, before: Cursor) -> list[Row]:
+        """Newest first."""
+        ...
+
+
+class ContentRows(Protocol):
+    """Content of one tenant; see adapters/postgres/content.py."""
+
+    def open(self, task_id: str, run_id: str) -> Row:
+        """Claim the task and open its row, once."""
+        ...
+
+    def get(self, content_id: str) -> Row:
+        """The row; `NOT_FOUND`."""
+        ...
+
+    def of_run(self, run_id: str) -> list[Row]:
+        """The content of a run."""
+        ...
+
+    def advance(self, content_id: str, stages: tuple[str, ...], **changes: Any) -> Row:
+        """Change columns under `state_version`; `CONFLICT` for a loser or a wrong stage."""
+        ...
+
+    def close_task(self, task_id: str, status: str, error: dict[str, Any] | None = None) -> None:
+        """Mark the task done or failed."""
+        ...
+
+    def save_video(self, content_id: str, title: str, video: dict[str, Any], assets: list[dict[str, Any]]) -> None:
+        """The video's facts and all files."""
+        ...
+
+    def video(self, content_id: str) -> Row | None:
+        """The video's facts."""
+        ...
+
+    def save_report(self, report: dict[str, Any]) -> None:
+        """A safety report, once for each version."""
+        ...
+
+    def report(self, content_id: str) -> Row | None:
+        """The newest safety report."""
+        ...
+
+    def rate_history(self, height: int, limit: int = 20) -> list[Row]:
+        """What earlier productions used."""
+        ...
+
+
+class PersonaRows(Protocol):
+    """Personas of one tenant."""
+
+    def get(self, persona_id: str) -> Persona:
+        """The persona; `NOT_FOUND`."""
+        ...
+
+    def all(self) -> list[Persona]:
+        """Every persona."""
+        ...
+
+
+class PublicationsOfContent(Protocol):
+    """Where a piece of content went."""
+
+    def of_content(self, content_id: str) -> list[Row]:
+        """Its publications."""
+        ...

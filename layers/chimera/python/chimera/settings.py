@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -102,3 +103,10 @@ def child_environment(settings: Settings, **extra: str) -> dict[str, str]:
         "CHIMERA_PUBLIC_BASE_URL": settings.public_base_url,
     }
     return {**kept, **own, **extra}
+
+
+def adopt_environment(values: Mapping[str, str]) -> None:
+    """Take on an environment as one's own: a worker forked from a warm process becomes its function's by this."""
+    os.environ.clear()
+    os.environ.update(values)
+    get_settings.cache_clear()

@@ -6,5 +6,7 @@ from chimera.migrations import FOLDER
 
 
 def run_sql(name: str) -> None:
-    """Send the file as it stands: the driver sees no parameters, so `%` and `:` mean nothing special."""
-    op.get_bind().exec_driver_sql((FOLDER / "sql" / name).read_text(encoding="utf-8"))
+    """Send the file as it stands: straight to the driver without parameters, so `%` and `:` mean nothing special."""
+    driver = op.get_bind().connection.driver_connection
+    assert driver is not None
+    driver.execute((FOLDER / "sql" / name).read_text(encoding="utf-8"))

@@ -12,11 +12,15 @@ CREATE TABLE reviews (
   decided_by text,
   decided_at timestamptz,
   note text NOT NULL DEFAULT '',
+  delivered_at timestamptz,              -- when the waiting execution was told; null: still to be sent
   in_advance boolean NOT NULL DEFAULT false,
   state_version integer NOT NULL DEFAULT 0,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   updated_at timestamptz NOT NULL DEFAULT clock_timestamp());
 CREATE INDEX reviews_pending ON reviews (tenant_id, created_at) WHERE status = 'pending';
+CREATE INDEX reviews_undelivered ON reviews (tenant_id, decided_at)
+  WHERE status <> 'pending' AND task_token IS NOT NULL AND delivered_at IS NULL;
+CREATE INDEX reviews_created ON reviews (tenant_id, created_at DESC, id);
 CREATE UNIQUE INDEX reviews_one_per_version ON reviews (tenant_id, kind, coalesce(content_id, request_id), subject_hash);
 CALL protect('reviews', 'SELECT, INSERT, UPDATE');
 
@@ -42,6 +46,7 @@ CREATE TABLE publications (
   grant_used_at timestamptz,
   lease_until timestamptz,
   attempts integer NOT NULL DEFAULT 0,
+  lookups integer NOT NULL DEFAULT 0,    -- look-ups without an answer since the last claim
   post_id text,
   url text,
   receipt jsonb NOT NULL DEFAULT '{}',
@@ -55,6 +60,7 @@ CREATE TABLE publications (
 CREATE INDEX publications_platform_status ON publications (tenant_id, platform, status);
 CREATE INDEX publications_published ON publications (tenant_id, published_at DESC);
 CREATE INDEX publications_created ON publications (tenant_id, created_at DESC, id);
+CREATE INDEX publications_unsettled ON publications (tenant_id, lease_until) WHERE state IN ('SENDING','AMBIGUOUS');
 CALL protect('publications', 'SELECT, INSERT, UPDATE');
 
 CREATE TABLE engagement (

@@ -1,0 +1,71 @@
+# Two commands do all the set-up: `make run` and `make test`. Nothing but Python 3.11+ and make is needed.
+PYTHON ?= python3
+ARGS ?= --auto-approve
+TAG := $(shell $(PYTHON) -c 'import sys; print("py%d.%d" % sys.version_info[:2])')
+VENV := .venv/$(TAG)
+BIN := $(VENV)/bin
+RUN_READY := $(VENV)/.run-ready
+TEST_READY := $(VENV)/.test-ready
+NODE_READY := $(VENV)/.node-ready
+WORKERS ?= 2
+
+.PHONY: run up test check bench soak layers docs lock clean fast
+
+run: $(RUN_READY)
+	@$(BIN)/chimera run $(ARGS)
+
+up: $(RUN_READY)
+	@$(BIN)/chimera up $(UPARGS)
+
+# -- set-up ---------------------------------------------------------------------------------------------------------
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Chimera needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say: make run PYTHON=python3.13")'
+	@echo "setting up $(VENV) (once)" >&2
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUN_READY): requirements/run.lock pyproject.toml | $(VENV)/bin/pip
+	@echo "installing what running needs (about 300 MB to fetch, once)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(TEST_READY): requirements/test.lock $(RUN_READY)
+	@echo "installing what the tests add (once)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.lock
+	@touch $@
+
+$(NODE_READY): package-lock.json .npmrc $(TEST_READY)
+	@$(BIN)/python tools/npm.py ci --silent
+	@touch $@
+
+# -- habits ---------------------------------------------------------------------------------------------------------
+test: check
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests
+
+fast: $(TEST_READY)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/unit tests/workflows
+
+check: $(TEST_READY) $(NODE_READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python tools/check_imports.py
+	@$(BIN)/python tools/check_machines.py
+
+bench: $(TEST_READY)
+	@$(BIN)/python bench/all.py
+
+soak: $(TEST_READY)
+	@$(BIN)/python -m pytest -n0 tests/soak
+
+layers:
+	@$(PYTHON) tools/build_layers.py
+
+docs: $(TEST_READY)
+	@$(BIN)/python tools/draw_machines.py
+
+lock: $(TEST_READY)
+	@$(BIN)/python tools/lock.py
+
+clean:
+	rm -rf .venv node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

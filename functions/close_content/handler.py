@@ -1,0 +1,14 @@
+"""Remembers: why this content failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chimera.bootstrap import App, function
+from chimera.usecases.verdict import CloseFailed, close_failed
+
+
+@function(CloseFailed)
+def handler(event: CloseFailed, app: App) -> dict[str, Any]:
+    """The failure's cause, kept in the content's row."""
+    return close_failed(event, app.content(event.tenant_id))

@@ -1,0 +1,14 @@
+"""Remembers: verifies the approval's signature and uses it, once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chimera.bootstrap import App, function
+from chimera.usecases.spending import Dispatch, dispatch
+
+
+@function(Dispatch)
+def handler(event: Dispatch, app: App) -> dict[str, Any]:
+    """From here on money may be spent."""
+    return dispatch(event, app.cfo(event.tenant_id), app.content(event.tenant_id))

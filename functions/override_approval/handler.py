@@ -1,0 +1,14 @@
+"""Remembers: a person's decision about an escalated request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chimera.bootstrap import App, function
+from chimera.usecases.spending import OverrideApproval, override
+
+
+@function(OverrideApproval)
+def handler(event: OverrideApproval, app: App) -> dict[str, Any]:
+    """A yes waives the risk, never the budget."""
+    return override(event, app.cfo(event.tenant_id), app.content(event.tenant_id))

@@ -1,0 +1,15 @@
+"""Thinks: paints a picture for each scene."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chimera.bootstrap import App, function
+from chimera.usecases.production import Produce, check_approval, paint
+
+
+@function(Produce)
+def handler(event: Produce, app: App) -> dict[str, Any]:
+    """Nothing is painted without a valid approval."""
+    check_approval(event, app.verifier, app.clock)
+    return paint(app.made(event), app.first("canvases"))

@@ -1,0 +1,15 @@
+"""Remembers: asks a person about an escalated spend; the task waits for the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chimera.bootstrap import App, function
+from chimera.usecases.reviewing import RequestApproval, request_approval
+
+
+@function(RequestApproval)
+def handler(event: RequestApproval, app: App) -> dict[str, Any]:
+    """The review's id; the decision comes through the task token."""
+    tenant = event.tenant_id
+    return request_approval(event, app.reviews(tenant), app.runs(tenant))

@@ -1,0 +1,15 @@
+"""Remembers: asks a person to look at this very version; the task waits for the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chimera.bootstrap import App, function
+from chimera.usecases.reviewing import RequestReview, request_review
+
+
+@function(RequestReview)
+def handler(event: RequestReview, app: App) -> dict[str, Any]:
+    """The review's id; the decision comes through the task token."""
+    tenant = event.tenant_id
+    return request_review(event, app.reviews(tenant), app.runs(tenant))

@@ -1,0 +1,14 @@
+"""Remembers: books what the production really cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chimera.bootstrap import App, function
+from chimera.usecases.spending import Settle, settle
+
+
+@function(Settle)
+def handler(event: Settle, app: App) -> dict[str, Any]:
+    """The rest of the reservation goes back."""
+    return settle(event, app.cfo(event.tenant_id), app.made(event), app.content(event.tenant_id))

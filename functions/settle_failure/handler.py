@@ -1,0 +1,14 @@
+"""Remembers: books what was spent before a failure, releases the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chimera.bootstrap import App, function
+from chimera.usecases.spending import Settle, settle_failure
+
+
+@function(Settle)
+def handler(event: Settle, app: App) -> dict[str, Any]:
+    """Also when nothing was spent."""
+    return settle_failure(event, app.cfo(event.tenant_id), app.made(event), app.content(event.tenant_id))

@@ -1,0 +1,15 @@
+"""Thinks: speaks the script, with a time for each word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chimera.bootstrap import App, function
+from chimera.usecases.production import Produce, check_approval, speak
+
+
+@function(Produce)
+def handler(event: Produce, app: App) -> dict[str, Any]:
+    """Nothing is spoken without a valid approval."""
+    check_approval(event, app.verifier, app.clock)
+    return speak(app.made(event), app.first("voices"))

@@ -1,0 +1,217 @@
+"""What the ledger tells: entries, budgets, what is unsigned; and how a tenant's transaction is run and retried."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+import psycopg
+from psycopg import errors
+
+from chimera.adapters.postgres.chain import database_now, key_filter
+from chimera.adapters.postgres.database import Connection, Database, Row
+from chimera.domain.cfo import KINDS, PERIOD_NAMES, SCOPES, period_bounds, periods_of
+from chimera.domain.ids import is_uuid
+from chimera.domain.ledger import BudgetLine, Entry, Page, entry_from_row
+from chimera.errors import ChimeraError
+
+T = TypeVar("T")
+_ATTEMPTS = 8
+_RETRIED = (
+    errors.UniqueViolation,
+    errors.DeadlockDetected,
+    errors.LockNotAvailable,
+    errors.SerializationFailure,
+)
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Where an approval stands: RESERVED, SIGNED, DISPATCHED, then SETTLED, RELEASED or EXPIRED."""
+
+    request_id: str
+    state: str
+    amount_micros: int
+    category: str
+    periods: dict[str, str]
+    expires_at: datetime
+    control_epoch: int
+    spender: str | None
+
+
+class LedgerReads:
+    """The reading half of the ledger of one tenant."""
+
+    def __init__(
+        self, db: Database, tenant_id: str, *, now: Callable[[Connection], datetime] = database_now
+    ) -> None:
+        self._db = db
+        self.tenant_id = tenant_id
+        self._now = now
+
+    def _retry(self, run: Callable[[Connection], T]) -> T:
+        """One transaction; again if a racing one won (unique key, deadlock, lock). `DATABASE_WAKING` if Postgres is away."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self._db.transaction(self.tenant_id) as c:
+                    c.execute("SET LOCAL lock_timeout = '5s'")
+                    return run(c)
+            except _RETRIED as error:
+                if attempt == _ATTEMPTS - 1:
+                    code = "CONFLICT" if isinstance(error, errors.UniqueViolation) else "DATABASE_WAKING"
+                    raise ChimeraError(
+                        code, "others keep winning this row", {"reason": str(error)[:200]}
+                    ) from error
+                time.sleep(secrets.randbelow(20 * (attempt + 1)) / 1000)
+            except psycopg.OperationalError as error:
+                # the outcome of a broken commit is unknown: asking again with the same id finds it
+                raise ChimeraError(
+                    "DATABASE_WAKING", "the database went away", {"reason": str(error)[:200]}
+                ) from error
+        raise AssertionError("unreachable")
+
+    def get(self, request_id: str) -> tuple[Entry, Entry | None, Reservation | None]:
+        """The decision on a request, how it was resolved, and where its reservation stands. `NOT_FOUND`."""
+        known_uuid(request_id)
+        with self._db.transaction(self.tenant_id) as c:
+            decision = decision_on(c, request_id)
+            if decision is None:
+                raise ChimeraError("NOT_FOUND", f"no request {request_id}", {"request_id": request_id})
+            row = c.execute("SELECT * FROM reservation WHERE request_id = %s", (request_id,)).fetchone()
+            return decision, resolution_of(c, request_id), _reservation(row) if row else None
+
+    def override_of(self, tx_id: str) -> Entry | None:
+        """The person's decision about an escalated one."""
+        with self._db.transaction(self.tenant_id) as c:
+            row = c.execute("SELECT * FROM ledger_entries WHERE override_of = %s", (tx_id,)).fetchone()
+        return entry_from_row(row) if row else None
+
+    def entries(
+        self,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        agent_id: str | None = None,
+        decision: str | None = None,
+        request_type: str | None = None,
+        entry_type: str | None = None,
+    ) -> Page:
+        """Entries, newest first; `cursor` is what the page before gave. `VALIDATION_FAILED` for a bad limit or cursor."""
+        if not 1 <= limit <= 500:
+            raise ChimeraError("VALIDATION_FAILED", f"limit: got {limit}, expected 1–500", {"limit": limit})
+        if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+            raise ChimeraError(
+                "VALIDATION_FAILED", f"cursor: got {cursor[:40]!r}, expected one that a page gave"
+            )
+        filters = {
+            "agent_id": agent_id,
+            "decision": decision,
+            "request_type": request_type,
+            "entry_type": entry_type,
+        }
+        used = {name: value for name, value in filters.items() if value is not None}
+        conditions = [f"{name}::text = %({name})s" for name in used]
+        if cursor is not None:
+            conditions.append("seq < %(cursor)s")
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        with self._db.transaction(self.tenant_id) as c:
+            rows = c.execute(
+                f"SELECT * FROM ledger_entries{where} ORDER BY seq DESC LIMIT %(limit)s",  # noqa: S608
+                {**used, "cursor": int(cursor) if cursor else None, "limit": limit + 1},
+            ).fetchall()
+        entries = [entry_from_row(row) for row in rows[:limit]]
+        return Page(entries, str(entries[-1].seq) if len(rows) > limit else None)
+
+    def budgets(self) -> list[BudgetLine]:
+        """The current day, week and month of every category: total first."""
+        with self._db.transaction(self.tenant_id) as c:
+            current = periods_of(self._now(c))
+            limits = {
+                (r["scope"], r["kind"]): r["limit_micros"] for r in c.execute("SELECT * FROM budget_limits")
+            }
+            keys = [
+                (scope, kind, current[kind]) for scope in SCOPES for kind in KINDS if (scope, kind) in limits
+            ]
+            if not keys:
+                return []
+            condition, parameters = key_filter(keys)
+            query = f"SELECT * FROM budget_tracking WHERE {condition}"  # noqa: S608
+            found = {(r["scope"], r["kind"]): r for r in c.execute(query, parameters)}
+        lines = []
+        for scope, kind, period_id in keys:
+            row = found.get((scope, kind))
+            start, end = period_bounds(kind, period_id)
+            lines.append(
+                BudgetLine(
+                    period=PERIOD_NAMES[kind],
+                    category=scope,
+                    period_id=period_id,
+                    period_start=start,
+                    period_end=end,
+                    limit_micros=row["limit_micros"] if row else limits[scope, kind],
+                    reserved_micros=row["reserved_micros"] if row else 0,
+                    spent_micros=row["spent_micros"] if row else 0,
+                )
+            )
+        return lines
+
+    def unsigned(self, limit: int = 100) -> list[Entry]:
+        """Rows without a signature, oldest first; not approvals that have ended before they were signed."""
+        with self._db.transaction(self.tenant_id) as c:
+            rows = c.execute(
+                "SELECT e.* FROM ledger_entries e LEFT JOIN reservation r ON r.decision_tx = e.tx_id"
+                " WHERE e.approval_signature IS NULL AND (r.state IS NULL OR r.state = 'RESERVED')"
+                " ORDER BY e.seq LIMIT %s",
+                (limit,),
+            ).fetchall()
+        return [entry_from_row(row) for row in rows]
+
+    def production_rates(self, size: str, limit: int = 20) -> list[str]:
+        """CPU seconds per output second of the last settled productions of a size (`"1080x1920"`), newest first."""
+        with self._db.transaction(self.tenant_id) as c:
+            rows = c.execute(
+                "SELECT details->>'cpu_rate' AS rate FROM ledger WHERE entry_type = 'SETTLE'"
+                " AND details->>'size' = %s AND details ? 'cpu_rate' ORDER BY seq DESC LIMIT %s",
+                (size, limit),
+            ).fetchall()
+        return [row["rate"] for row in rows]
+
+
+def decision_on(c: Connection, request_id: str) -> Entry | None:
+    """The decision on a request, if there is one."""
+    row = c.execute(
+        "SELECT * FROM ledger_entries WHERE request_id = %s AND entry_type = 'DECISION'", (request_id,)
+    ).fetchone()
+    return entry_from_row(row) if row else None
+
+
+def resolution_of(c: Connection, request_id: str) -> Entry | None:
+    """How an approval ended, if it has."""
+    row = c.execute(
+        "SELECT * FROM ledger_entries WHERE request_id = %s AND entry_type IN ('SETTLE', 'RELEASE', 'EXPIRE')",
+        (request_id,),
+    ).fetchone()
+    return entry_from_row(row) if row else None
+
+
+def known_uuid(request_id: str) -> None:
+    """`NOT_FOUND` for what cannot be a request id."""
+    if not is_uuid(request_id):
+        raise ChimeraError("NOT_FOUND", f"no request {request_id[:80]!r}: a request id is a UUID")
+
+
+def _reservation(row: Row) -> Reservation:
+    return Reservation(
+        request_id=str(row["request_id"]),
+        state=row["state"],
+        amount_micros=row["amount_micros"],
+        category=row["category"],
+        periods=row["periods"],
+        expires_at=row["expires_at"],
+        control_epoch=row["control_epoch"],
+        spender=row["spender"],
+    )

@@ -1,0 +1,194 @@
+"""The ledger's rows, pure: what is hashed and signed, how rows are chained, what a verification reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+import rfc8785
+
+from chimera.domain.cfo import RISK_VERSION, scopes_of
+
+APPROVAL_PREFIX = b"chimera.cfo.approval.v1\n"
+ENTRY_PREFIX = b"chimera.cfo.entry.v1\n"
+GENESIS = bytes(32)
+RESOLUTIONS = frozenset({"SETTLE", "RELEASE", "EXPIRE"})
+AUDIENCE = "chimera.spender"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One ledger row, with its signature once there is one. Amounts in micros."""
+
+    tenant_id: str
+    seq: int
+    tx_id: str
+    entry_type: str
+    request_id: str
+    agent_id: str | None
+    request_type: str | None
+    amount_micros: int
+    currency: str
+    projected_roi: Decimal | None
+    risk_score: Decimal | None
+    decision: str | None
+    code: str
+    reason: str
+    justification: str
+    cfo_agent_id: str | None
+    made_by: str
+    override_of: str | None
+    settles: str | None
+    periods: dict[str, str]
+    control_epoch: int | None
+    expires_at: datetime | None
+    details: dict[str, Any]
+    req_sha256: bytes
+    prev_hash: bytes
+    key_id: str
+    created_at: datetime
+    body: bytes = b""
+    row_hash: bytes = b""
+    signature: bytes | None = None
+    signed_by: str | None = None
+
+    @property
+    def is_approval(self) -> bool:
+        """Whether this row, once signed, lets somebody spend."""
+        return self.entry_type == "DECISION" and self.decision == "approved"
+
+
+FIELDS = tuple(name for name in Entry.__dataclass_fields__ if name not in {"signature", "signed_by"})
+
+
+def entry_from_row(row: Mapping[str, Any]) -> Entry:
+    """A row of the `ledger_entries` view as an Entry."""
+    values = {name: row[name] for name in FIELDS}
+    for name in ("tenant_id", "tx_id", "request_id", "agent_id", "cfo_agent_id", "override_of", "settles"):
+        values[name] = None if row[name] is None else str(row[name])
+    return Entry(**values, signature=row.get("approval_signature"), signed_by=row.get("signed_by"))
+
+
+def timestamp(instant: datetime) -> str:
+    """ISO 8601 UTC with microseconds, as Postgres keeps it."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def body_fields(entry: Entry) -> dict[str, Any]:
+    """What the chain and the signature cover, from the row's columns alone. For an approval these are the token's claims.
+
+    Amounts are strings (RFC 8785 numbers are binary doubles). Justification and ROI are in `req_sha256`, the rest of
+    the row's columns in `details_sha256`. `prev` makes every signature a signature over all rows before it.
+    """
+    fields: dict[str, Any] = {
+        "v": 1,
+        "entry": entry.entry_type,
+        "tenant_id": entry.tenant_id,
+        "seq": entry.seq,
+        "tx_id": entry.tx_id,
+        "request_id": entry.request_id,
+        "amount_micros": str(entry.amount_micros),
+        "currency": entry.currency,
+        "made_by": entry.made_by,
+        "at": timestamp(entry.created_at),
+        "req_sha256": entry.req_sha256.hex(),
+        "details_sha256": sha256(rfc8785.dumps(entry.details)).hexdigest(),
+        "prev": entry.prev_hash.hex(),
+    }
+    if entry.agent_id is not None:
+        fields["agent_id"] = entry.agent_id
+    if entry.request_type is not None:
+        fields |= {"category": entry.request_type, "scopes": list(scopes_of(entry.request_type))}
+    if entry.periods:
+        fields["periods"] = entry.periods
+    if entry.reason:
+        fields["reason"] = entry.reason
+    if entry.settles is not None:
+        fields["settles"] = entry.settles
+    if entry.entry_type == "DECISION":
+        fields |= {
+            "decision": entry.decision,
+            "code": entry.code,
+            "risk_score": str(entry.risk_score),
+            "risk_version": RISK_VERSION,
+            "cfo": entry.cfo_agent_id,
+            "control_epoch": entry.control_epoch,
+        }
+    if entry.override_of is not None:
+        fields["override_of"] = entry.override_of
+    if entry.is_approval and entry.expires_at is not None:
+        fields |= {
+            "kid": entry.key_id,
+            "alg": "ES256",
+            "aud": AUDIENCE,
+            "nbf": int(entry.created_at.timestamp()),
+            "exp": int(entry.expires_at.timestamp()),
+        }
+    return fields
+
+
+def row_hash(prev_hash: bytes, body: bytes) -> bytes:
+    """The link of the chain: SHA-256 of 0x00 ‖ previous hash ‖ body."""
+    return sha256(b"\0" + prev_hash + body).digest()
+
+
+def signing_message(entry: Entry) -> bytes:
+    """The bytes that are signed: a prefix that says what for, then the stored body. Only an approval opens a purse."""
+    return (APPROVAL_PREFIX if entry.is_approval else ENTRY_PREFIX) + entry.body
+
+
+@dataclass(frozen=True)
+class LimitChange:
+    """One changed limit, in micros; `before` is None for the first one."""
+
+    scope: str
+    kind: str
+    before: int | None
+    after: int
+
+    def as_json(self) -> dict[str, str | None]:
+        """For the row's details."""
+        before = None if self.before is None else str(self.before)
+        return {"scope": self.scope, "kind": self.kind, "before": before, "after": str(self.after)}
+
+
+@dataclass(frozen=True)
+class BudgetLine:
+    """One counter of a current period, in micros. `remaining` is never negative: a cut below what is used freezes."""
+
+    period: str
+    category: str
+    period_id: str
+    period_start: datetime
+    period_end: datetime
+    limit_micros: int
+    reserved_micros: int
+    spent_micros: int
+
+    @property
+    def remaining_micros(self) -> int:
+        """What may still be reserved."""
+        return max(0, self.limit_micros - self.reserved_micros - self.spent_micros)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some entries, newest first, and where the next ones begin."""
+
+    entries: list[Entry]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What `ledger verify` found. `unsigned` rows are those that the sweep has still to sign."""
+
+    verified: bool
+    entries: int
+    problems: list[str] = field(default_factory=list)
+    unsigned: int = 0
+    head: str = ""

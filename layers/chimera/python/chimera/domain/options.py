@@ -1,0 +1,41 @@
+"""What a run can be asked for; the same fields on the command line, in the API and in the state machine's input."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from chimera.domain.models import Aspect, Model
+
+KEYLESS = ("hackernews", "wikipedia", "google_trends", "rss")
+
+
+class RunOptions(Model):
+    """Options of one run; `sources` empty means every keyless source, `topic` empty means the best trend."""
+
+    sources: list[str] = Field(default=[], max_length=20)
+    topic: str = Field(default="", max_length=500)
+    duration_seconds: int = Field(default=45, ge=15, le=180)
+    aspect: Aspect = "9:16"
+    resolution: Literal["360p", "720p", "1080p", "4k"] = "1080p"
+    fps: Literal[24, 30, 60] = 30
+    quality_preset: Literal["draft", "standard", "high"] = "standard"
+    stop_at: Literal["", "brief", "approval", "render", "judge"] = ""
+    auto_approve: bool = False
+    approved_by: str = Field(default="", max_length=200)
+    persona_id: str = ""
+    timeframe: str = "24h"
+    keywords: list[str] = Field(default=[], max_length=20)
+    min_velocity: float = Field(default=0, ge=0, le=10)
+    max_results: int = Field(default=20, ge=1, le=50)
+    max_tasks: int = Field(default=1, ge=1, le=20)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+
+    @field_validator("sources")
+    @classmethod
+    def _known_form(cls, sources: list[str]) -> list[str]:
+        for source in sources:
+            if not source or len(source) > 4096 or "\0" in source:
+                raise ValueError(f"source {source[:80]!r}: expected a source's name, file:PATH or rss:ADDRESS")
+        return sources

@@ -1,0 +1,105 @@
+"""Director's step: gathers what may be said, lets a writer say it, and says what making it may cost at the most."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from chimera.domain.ids import stable_id
+from chimera.domain.models import Draft, Material, Snippet
+from chimera.domain.money import usd
+from chimera.domain.options import RunOptions
+from chimera.domain.prices import expected_production, production_limits, production_upper_bound
+from chimera.errors import ChimeraError
+from chimera.media.models import SHORT_SIDE
+from chimera.ports import PageReader, Writer
+from chimera.usecases.costs import metered
+from chimera.usecases.director import create_brief
+from chimera.usecases.production import MadeContent, approval_request_id
+
+ENOUGH_WORDS = 120  # a trend whose own text is this long needs no page
+MOST_PAGES = 3
+
+
+def write_brief(made: MadeContent, writers: Iterable[Writer], pages: PageReader) -> dict[str, Any]:
+    """Write the brief and what the CFO is asked for: the enforced upper bound of what production can cost."""
+    started = time.monotonic()
+    scope, ask = made.scope, made.read("brief", "material.json")
+    options = RunOptions.model_validate(ask["options"])
+    material = Material.model_validate(ask["material"])
+    height = SHORT_SIDE[options.resolution]
+    known = made.read_or_none("brief", "request.json")
+    if known:
+        return known
+    with metered(made.media, scope.prefix, "brief", gigabytes=0.5):
+        snippets, unread = read_pages(material, pages)
+        material = material.model_copy(update={"snippets": snippets})
+        draft, refused = write(material, writers)
+    bound = production_upper_bound(options.duration_seconds, height)
+    expected, breakdown = expected_production(options.duration_seconds, height, ask["history"])
+    brief = create_brief(
+        material,
+        draft,
+        brief_id=stable_id(scope.content_id, "brief"),
+        aspect=options.aspect,
+        target_platforms=ask["persona"]["channels"],
+        estimate=(expected, breakdown),
+        request_cost_micros=bound,
+        execution_time_ms=int((time.monotonic() - started) * 1000),
+    )
+    made.write("brief", "brief.json", brief.model_dump(mode="json"))
+    made.write("brief", "used_material.json", material.model_dump(mode="json"))
+    answer = {
+        "brief_id": brief.brief_id,
+        "title": brief.title,
+        "writer": brief.writer.provider,
+        "pages_unread": unread,
+        "writers_refused": refused,
+        "request": {
+            "request_id": approval_request_id(scope.content_id),
+            "agent_id": stable_id(scope.tenant_id, "artist"),
+            "request_type": "compute",
+            "request_cost": usd(bound),
+            "projected_roi": str(brief.projected_roi),
+            "justification": f"Produce {options.duration_seconds} s of video: {brief.title}"[:500],
+            "currency": "USD",
+        },
+        "limits": production_limits(options.duration_seconds),
+    }
+    made.write("brief", "request.json", answer)
+    return answer
+
+
+def read_pages(material: Material, pages: PageReader) -> tuple[list[Snippet], list[dict[str, str]]]:
+    """The text of the trend's pages, at the same time; a page that cannot be read is noted and left out."""
+    if len(material.trend.description.split()) >= ENOUGH_WORDS:
+        return [], []
+    addresses = list(dict.fromkeys([material.trend.url, *material.trend.metadata.top_posts]))
+    addresses = [a for a in addresses if a.startswith(("http://", "https://"))][:MOST_PAGES]
+    if not addresses:
+        return [], []
+
+    def read(address: str) -> Snippet | dict[str, str]:
+        try:
+            return pages.snippet(address)
+        except ChimeraError as error:
+            return {"url": address, "error": f"{error.code}: {error.message}"[:300]}
+
+    with ThreadPoolExecutor(max_workers=MOST_PAGES) as pool:
+        answers = list(pool.map(read, addresses))
+    return [a for a in answers if isinstance(a, Snippet)], [a for a in answers if isinstance(a, dict)]
+
+
+def write(material: Material, writers: Iterable[Writer]) -> tuple[Draft, list[dict[str, str]]]:
+    """The first writer that can, by priority; who could not is noted. `VALIDATION_FAILED` (bad material) is final."""
+    refused: list[dict[str, str]] = []
+    for writer in sorted(writers, key=lambda w: (w.priority, w.name)):
+        try:
+            return writer.write(material), refused
+        except ChimeraError as error:
+            if error.code == "VALIDATION_FAILED":
+                raise
+            refused.append({"writer": writer.name, "error": f"{error.code}: {error.message}"[:300]})
+    raise ChimeraError("PROVIDER_REJECTED", "no writer could write a script", {"refused": refused})

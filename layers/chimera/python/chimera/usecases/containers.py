@@ -1,0 +1,145 @@
+"""What the render container runs: `render` makes the file, `inspect` measures it; both speak through the media store."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from chimera.errors import ChimeraError
+from chimera.media.models import RenderJob, RenderScene
+from chimera.ports import MediaStore
+from chimera.usecases.costs import metered
+from chimera.usecases.production import MadeContent
+from chimera.usecases.scope import Scope
+
+TYPES = {"video": "mp4", "thumbnail": "jpg", "poster": "png", "srt": "srt", "vtt": "vtt", "ass": "ass"}
+
+
+def run(arguments: list[str], media: MediaStore, work: Path) -> int:
+    """Parse the container's command and run it; 0 done, 1 failed (the error's JSON on stderr), 143 asked to stop."""
+    parser = argparse.ArgumentParser(prog="main.py")
+    parser.add_argument("command", choices=["render", "inspect"])
+    parser.add_argument("--scope", required=True, help="the production's scope as JSON")
+    asked = parser.parse_args(arguments)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _stop)
+    try:
+        made = MadeContent(media, Scope.model_validate_json(asked.scope))
+        if asked.command == "render":
+            render_content(made, work, _progress)
+        else:
+            inspect_content(made)
+    except ChimeraError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except OSError as error:
+        if error.errno == 28:
+            full = ChimeraError("INTERNAL", "the disk is full; free some space and resume", {"reason": "disk_full"})
+            sys.stderr.write(f"{full}\n")
+            return 1
+        raise
+    return 0
+
+
+def _stop(number: int, frame: object) -> None:
+    raise SystemExit(143)
+
+
+def _progress(part: float) -> None:
+    sys.stdout.write(f"progress {part:.3f}\n")
+    sys.stdout.flush()
+
+
+def render_content(made: MadeContent, work: Path, progress: Callable[[float], None]) -> dict[str, Any]:
+    """Render the brief with its voice and pictures; done before, it is not done again."""
+    from chimera.media.render import render
+
+    job = _job(made)
+    fingerprint = hashlib.sha256(job.model_dump_json(exclude={"scenes"}).encode() + _inputs(made)).hexdigest()
+    known = made.read_or_none("reports", "render.json")
+    if known and known["fingerprint"] == fingerprint:
+        progress(1.0)
+        return known
+    scope = made.scope
+    with metered(made.media, scope.prefix, "render", gigabytes=4):
+        result = render(job, work, progress)
+        files: dict[str, Any] = {}
+        for kind, suffix in TYPES.items():
+            path: Path = getattr(result, kind)
+            key = scope.key("captions" if kind in {"srt", "vtt", "ass"} else "video", f"{kind}.{suffix}")
+            digest = result.sha256 if kind == "video" else hashlib.sha256(path.read_bytes()).hexdigest()
+            url = made.media.put_file(key, path)
+            files[kind] = {"key": key, "url": url, "sha256": digest, "size_bytes": path.stat().st_size}
+    report = {
+        "fingerprint": fingerprint,
+        "height_preset": job.height,
+        "aspect": job.aspect,
+        "files": files,
+        **result.model_dump(mode="json", exclude=set(TYPES)),
+    }
+    made.write("reports", "render.json", report)
+    return report
+
+
+def _inputs(made: MadeContent) -> bytes:
+    parts = [made.read("audio", "voice.json")["fingerprint"], made.read("pictures", "pictures.json")["fingerprint"]]
+    return json.dumps(parts).encode()
+
+
+def _job(made: MadeContent) -> RenderJob:
+    brief, ask = made.brief(), made.read("brief", "material.json")
+    voice, pictures = made.read("audio", "voice.json"), made.read("pictures", "pictures.json")
+    options, store, scope = ask["options"], made.media, made.scope
+    scratch = Path(".")
+    scenes = [
+        RenderScene(
+            narration=scene.narration,
+            on_screen_text=scene.on_screen_text,
+            visual_prompt=scene.visual_prompt,
+            image=store.fetch(scope.key("pictures", picture["image"]), scratch / picture["image"]),
+            audio=store.fetch(scope.key("audio", spoken["audio"]), scratch / spoken["audio"]),
+            words=tuple(spoken["words"]),
+        )
+        for scene, spoken, picture in zip(brief.scenes, voice["scenes"], pictures["scenes"], strict=True)
+    ]
+    return RenderJob(
+        title=brief.title,
+        scenes=tuple(scenes),
+        sources=tuple(brief.sources),
+        aspect=brief.aspect,
+        height=options["resolution"],
+        fps=options["fps"],
+        quality_preset=options["quality_preset"],
+        seed=int(pictures["seed"]),
+        language=brief.language,
+    )
+
+
+def inspect_content(made: MadeContent) -> dict[str, Any]:
+    """Measure the finished file in one decode pass; numbers only, the judge decides."""
+    from chimera.media.inspect import inspect
+
+    brief, render = made.brief(), made.read("reports", "render.json")
+    known = made.read_or_none("reports", "technical.json")
+    if known and known.get("sha256") == render["sha256"]:
+        return known
+    scope = made.scope
+    video = made.media.fetch(render["files"]["video"]["key"], Path("video.mp4"))
+    vtt = made.media.fetch(render["files"]["vtt"]["key"], Path("captions.vtt"))
+    with metered(made.media, scope.prefix, "inspect", gigabytes=2):
+        report = inspect(
+            video,
+            vtt=vtt,
+            narration=" ".join(s.narration for s in brief.scenes),
+            expected={"width": render["width"], "height": render["height"], "fps": render["fps"]},
+        )
+    value = {**report.model_dump(mode="json"), "sha256": render["sha256"]}
+    made.write("reports", "technical.json", value)
+    return value

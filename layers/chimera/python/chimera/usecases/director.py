@@ -1,0 +1,73 @@
+"""Director: makes a writer's draft into a brief: limits held, cost estimated, engagement and return projected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from chimera.domain.models import Aspect, Brief, Draft, Material
+from chimera.domain.money import usd
+from chimera.domain.projection import projected_engagement, projected_roi, projected_views
+from chimera.errors import ChimeraError
+
+MIN_WORDS = 100
+MAX_WORDS = 500
+MAX_CHARACTERS = 5000
+
+
+def create_brief(
+    material: Material,
+    draft: Draft,
+    *,
+    brief_id: str,
+    aspect: Aspect,
+    target_platforms: Sequence[str],
+    estimate: tuple[int, Mapping[str, int | str]],
+    request_cost_micros: int,
+    execution_time_ms: int = 0,
+) -> Brief:
+    """The brief of a draft.
+
+    `estimate` is what production is expected to cost, in micros of a USD, and its breakdown (micros, or decimal
+    strings in USD); `request_cost_micros` is what the CFO is asked for, which return is projected against.
+    Raises `QUALITY_FAILED` for a script outside 100–500 words or 5000 characters.
+    """
+    check_script(draft.script)
+    trend = material.trend
+    expected, breakdown = estimate
+    views = projected_views(trend.volume, Decimal(str(trend.rising_velocity)))
+    profile = material.profile
+    return Brief(
+        brief_id=brief_id,
+        trend_id=trend.trend_id,
+        title=draft.title,
+        description=draft.description,
+        script=draft.script,
+        scenes=draft.scenes,
+        visual_prompts=[scene.visual_prompt for scene in draft.scenes],
+        tone_guidelines=f"{profile.tone}; voice: {profile.brand_guidelines.voice}; for {profile.target_audience}",
+        target_platforms=list(target_platforms),
+        hashtags=draft.hashtags,
+        estimated_cost=usd(expected),
+        cost_breakdown={k: usd(v) if isinstance(v, int) else v for k, v in breakdown.items()},
+        projected_engagement=float(projected_engagement(trend.engagement_metrics)),
+        projected_roi=float(projected_roi(views, request_cost_micros)),
+        sources=draft.sources,
+        writer=draft.writer,
+        duration_seconds=material.duration_seconds,
+        aspect=aspect,
+        language=material.language,
+        execution_time_ms=execution_time_ms,
+    )
+
+
+def check_script(script: str) -> None:
+    """Hold the limits of a script; `QUALITY_FAILED` says what was found."""
+    words = len(script.split())
+    if not MIN_WORDS <= words <= MAX_WORDS or len(script) > MAX_CHARACTERS:
+        raise ChimeraError(
+            "QUALITY_FAILED",
+            f"script: got {words} words, {len(script)} characters; expected {MIN_WORDS}–{MAX_WORDS} words"
+            f" and at most {MAX_CHARACTERS} characters",
+            {"words": words, "characters": len(script)},
+        )

@@ -1,0 +1,250 @@
+"""Artist: opens a piece of content, makes its voice and pictures, renders it, books what it cost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from chimera.domain.approval import verify_approval
+from chimera.domain.ids import stable_id
+from chimera.domain.models import Brief, Material, Model, Trend
+from chimera.domain.money import to_micros
+from chimera.domain.options import RunOptions
+from chimera.media.models import SHORT_SIDE
+from chimera.ports import Clock, ContentRows, MediaStore, PersonaRows, Verifier
+from chimera.usecases.costs import metered, noted
+from chimera.usecases.scope import Scope
+
+WORDS_PER_MINUTE = 165
+SLOWEST, FASTEST = 140, 195
+PAUSE_SECONDS = 0.35  # between scenes, as the timeline sets it
+
+
+class OpenTask(Model):
+    """Input of `open_task`."""
+
+    tenant_id: str
+    run_id: str
+    task_id: str
+    options: RunOptions
+
+
+def open_task(
+    event: OpenTask,
+    content: ContentRows,
+    trend_of: Callable[[str], Trend],
+    personas: PersonaRows,
+    media: MediaStore,
+) -> dict[str, Any]:
+    """Claim the task and lay out what the writer may use; gives the scope that all later steps carry."""
+    row = content.open(event.task_id, event.run_id)
+    persona = personas.get(str(row["persona_id"]))
+    trend = trend_of(str(row["trend_source_id"]))
+    scope = Scope(
+        tenant_id=event.tenant_id, run_id=event.run_id, task_id=event.task_id, content_id=str(row["id"])
+    )
+    profile = persona.model_dump(include={"name", "tone", "target_audience", "brand_guidelines"})
+    material = Material.model_validate(
+        {
+            "trend": trend.model_dump(),
+            "profile": profile,
+            "duration_seconds": event.options.duration_seconds,
+            "language": persona.language,
+            "seed": event.options.seed or int(hashlib.sha256(scope.content_id.encode()).hexdigest()[:6], 16),
+        }
+    )
+    history = [r["production"] for r in content.rate_history(SHORT_SIDE[event.options.resolution])]
+    ask = {
+        "material": material.model_dump(mode="json"),
+        "options": event.options.model_dump(mode="json"),
+        "persona": persona.model_dump(mode="json"),
+        "history": history,
+    }
+    media.put_bytes(scope.key("brief", "material.json"), _json(ask))
+    return {"scope": scope.model_dump(mode="json"), "channels": persona.channels, "title": trend.title[:200]}
+
+
+class MadeContent:
+    """The JSON files that the steps of one production leave for each other."""
+
+    def __init__(self, media: MediaStore, scope: Scope) -> None:
+        self.media = media
+        self.scope = scope
+
+    def read(self, kind: str, name: str) -> dict[str, Any]:
+        """A file of this content; `NOT_FOUND` if its step has not run."""
+        value: dict[str, Any] = json.loads(self.media.get_bytes(self.scope.key(kind, name)))
+        return value
+
+    def read_or_none(self, kind: str, name: str) -> dict[str, Any] | None:
+        """A file of this content, or None."""
+        return self.read(kind, name) if self.media.exists(self.scope.key(kind, name)) else None
+
+    def write(self, kind: str, name: str, value: Any) -> str:
+        """Keep a file of this content."""
+        return self.media.put_bytes(self.scope.key(kind, name), _json(value))
+
+    def brief(self) -> Brief:
+        """The brief."""
+        return Brief.model_validate(self.read("brief", "brief.json"))
+
+
+def speak(made: MadeContent, voice: Any) -> dict[str, Any]:
+    """Speak each scene of the brief; the pace is set so that the whole comes near the asked duration."""
+    brief, ask = made.brief(), made.read("brief", "material.json")
+    texts = [scene.narration for scene in brief.scenes]
+    voice_id = ask["persona"]["voice_id"]
+    fingerprint = _fingerprint(texts, voice.name, voice_id, brief.duration_seconds)
+    known = made.read_or_none("audio", "voice.json")
+    if known and known["fingerprint"] == fingerprint:
+        return _summary(known, reused=True)
+    media, scope = made.media, made.scope
+    with metered(media, scope.prefix, "voice", gigabytes=0.5), tempfile.TemporaryDirectory(prefix="voice-") as folder:
+        pace = WORDS_PER_MINUTE
+        spoken = _speak_all(voice, texts, voice_id, pace, Path(folder))
+        total = sum(s.duration_seconds for s in spoken)
+        target = max(brief.duration_seconds - PAUSE_SECONDS * (len(texts) + 1), 1.0)
+        fitted = min(max(round(pace * total / target), SLOWEST), FASTEST)
+        if abs(total - target) / target > 0.04 and fitted != pace:
+            pace = fitted
+            spoken = _speak_all(voice, texts, voice_id, pace, Path(folder))
+        scenes = []
+        for index, result in enumerate(spoken):
+            name = f"scene-{index:03d}.wav"
+            media.put_file(scope.key("audio", name), Path(folder) / name)
+            scenes.append(
+                {"audio": name, "duration": result.duration_seconds, "words": [w.model_dump() for w in result.words]}
+            )
+    result = {
+        "fingerprint": fingerprint,
+        "provider": voice.name,
+        "model": getattr(voice, "model", voice.name),
+        "voice": voice_id,
+        "speed_wpm": pace,
+        "scenes": scenes,
+    }
+    made.write("audio", "voice.json", result)
+    return _summary(result, reused=False)
+
+
+def _speak_all(voice: Any, texts: list[str], voice_id: str, pace: int, folder: Path) -> list[Any]:
+    return [
+        voice.synthesize(text, voice=voice_id, speed_wpm=pace, out_wav=folder / f"scene-{index:03d}.wav")
+        for index, text in enumerate(texts)
+    ]
+
+
+def paint(made: MadeContent, canvas: Any) -> dict[str, Any]:
+    """Paint a picture for each scene of the brief."""
+    brief, ask = made.brief(), made.read("brief", "material.json")
+    options = ask["options"]
+    seed = int(ask["material"]["seed"]) + made.scope.attempt
+    fingerprint = _fingerprint(
+        [s.model_dump() for s in brief.scenes], canvas.name, seed, options["aspect"], options["resolution"], brief.title
+    )
+    known = made.read_or_none("pictures", "pictures.json")
+    if known and known["fingerprint"] == fingerprint:
+        return _summary(known, reused=True)
+    media, scope = made.media, made.scope
+    with (
+        metered(media, scope.prefix, "pictures", gigabytes=1),
+        tempfile.TemporaryDirectory(prefix="pictures-") as folder,
+    ):
+        files = canvas.paint_all(
+            scenes=brief.scenes,
+            title=brief.title,
+            seed=seed,
+            aspect=options["aspect"],
+            height=options["resolution"],
+            folder=Path(folder),
+        )
+        scenes = []
+        for path in files:
+            media.put_file(scope.key("pictures", path.name), path)
+            scenes.append({"image": path.name})
+    result = {
+        "fingerprint": fingerprint,
+        "provider": canvas.name,
+        "model": getattr(canvas, "model", canvas.name),
+        "licence": getattr(canvas, "licence", "unknown"),
+        "seed": seed,
+        "scenes": scenes,
+    }
+    made.write("pictures", "pictures.json", result)
+    return _summary(result, reused=False)
+
+
+def production_facts(made: MadeContent, height: int, complete: bool) -> dict[str, Any]:
+    """What the production used, for the next estimate."""
+    lines = noted(made.media, made.scope.prefix)
+    render = made.read_or_none("reports", "render.json") or {}
+    return {
+        "height": height,
+        "complete": complete,
+        "video_seconds": render.get("duration_seconds", 0),
+        "actual_micros": sum(line.amount_micros for line in lines),
+        "cpu_seconds": {line.step: line.quantity for line in lines},
+    }
+
+
+def approval_request_id(content_id: str) -> str:
+    """The id under which the production of this content is approved: the same each time it is asked for."""
+    return stable_id(content_id, "production")
+
+
+class Produce(Scope):
+    """Input of a step that spends: the scope and the CFO's signed approval."""
+
+    approval: dict[str, Any]
+
+
+def check_approval(event: Produce, verifier: Verifier, clock: Clock) -> None:
+    """No valid, unexpired signature of the CFO for this production, no production: `INVALID_SIGNATURE`."""
+    verify_approval(
+        event.approval.get("token") or {},
+        verifier,
+        now=clock.now(),
+        request_id=event.approval.get("request_id", ""),
+        agent_id=stable_id(event.tenant_id, "artist"),
+    )
+
+
+def save_brief(made: MadeContent, content: ContentRows) -> dict[str, Any]:
+    """The content's row, with title, script and estimate; again is the same."""
+    brief = made.brief()
+    content.advance(
+        made.scope.content_id,
+        ("draft",),
+        brief_id=brief.brief_id,
+        title=brief.title,
+        script=brief.script,
+        visual_prompts=brief.visual_prompts,
+        brief=brief.model_dump(mode="json", exclude={"script", "visual_prompts"}),
+        estimated_cost_micros=to_micros(brief.estimated_cost, "estimated_cost"),
+        format=brief.format,
+        style=brief.tone_guidelines,
+    )
+    return {"brief_id": brief.brief_id, "title": brief.title}
+
+
+def _summary(made: dict[str, Any], *, reused: bool) -> dict[str, Any]:
+    return {"provider": made["provider"], "scenes": len(made["scenes"]), "reused": reused}
+
+
+def _fingerprint(*parts: Any) -> str:
+    return hashlib.sha256(_json(parts)).hexdigest()
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=_default).encode()
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")

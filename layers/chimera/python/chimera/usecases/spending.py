@@ -1,0 +1,97 @@
+"""The CFO's steps of one production: approve, dispatch, settle or release."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chimera.errors import ChimeraError
+from chimera.ports import ContentRows
+from chimera.usecases.cfo import Cfo
+from chimera.usecases.costs import noted
+from chimera.usecases.production import MadeContent
+from chimera.usecases.scope import Scope
+
+
+class Approve(Scope):
+    """Input of `approve`: the request as `write_brief` made it."""
+
+    request: dict[str, Any]
+
+
+class OverrideApproval(Scope):
+    """Input of `override_approval`: the escalated request and the person's decision."""
+
+    request: dict[str, Any]
+    review: dict[str, Any]
+
+
+class Dispatch(Scope):
+    """Input of `dispatch`: the signed approval, and who spends (the same after a crash)."""
+
+    approval: dict[str, Any]
+    spender: str
+
+
+class Settle(Scope):
+    """Input of `settle`, `settle_failure` and `release_approval`."""
+
+    request_id: str
+
+
+def approve(event: Approve, cfo: Cfo, content: ContentRows) -> dict[str, Any]:
+    """Ask the CFO; the same request again gives the first decision again."""
+    answer = cfo.approve(event.request)
+    content.advance(event.content_id, ("draft",), approval_request_id=answer["request_id"])
+    return answer
+
+
+def override(event: OverrideApproval, cfo: Cfo, content: ContentRows) -> dict[str, Any]:
+    """A person's yes asks the CFO again, with the risk waived; a no is a rejection."""
+    if event.review.get("decision") != "approved":
+        return {
+            "decision": "rejected",
+            "approved": False,
+            "code": "APPROVAL_REQUIRED",
+            "reason": f"{event.review.get('by') or 'a person'} rejected the escalated request",
+            "request_id": event.request["request_id"],
+        }
+    answer = cfo.approve_override(event.request, by=str(event.review.get("by") or ""))
+    content.advance(event.content_id, ("draft",), approval_request_id=answer["request_id"])
+    return answer
+
+
+def dispatch(event: Dispatch, cfo: Cfo, content: ContentRows) -> dict[str, Any]:
+    """Use the approval, once; only then does the content begin to be made."""
+    cfo.dispatch(event.approval["token"], spender=event.spender)
+    content.advance(event.content_id, ("draft", "generating"), stage="generating")
+    return {"request_id": event.approval["request_id"]}
+
+
+def settle(event: Settle, cfo: Cfo, made: MadeContent, content: ContentRows) -> dict[str, Any]:
+    """Book the sum of what the steps noted; again books nothing."""
+    lines = noted(made.media, event.prefix)
+    entry = cfo.settle(event.request_id, lines)
+    content.advance(
+        event.content_id,
+        ("draft", "generating", "review", "ready", "failed"),
+        production_cost_micros=entry["actual_micros"],
+    )
+    return {"request_id": event.request_id, "actual": entry["actual"], "reserved": entry["reserved"]}
+
+
+def settle_failure(event: Settle, cfo: Cfo, made: MadeContent, content: ContentRows) -> dict[str, Any]:
+    """After a failure: what was used was used; an approval that was never dispatched is given back."""
+    if cfo.state(event.request_id) == "DISPATCHED":
+        return settle(event, cfo, made, content)
+    try:
+        return release(event, cfo, content)
+    except ChimeraError as error:
+        if error.code != "CONFLICT":
+            raise
+        return {"request_id": event.request_id, "actual": None, "reserved": None}  # settled, released or expired before
+
+
+def release(event: Settle, cfo: Cfo, content: ContentRows) -> dict[str, Any]:
+    """Give the whole reservation back."""
+    cfo.release(event.request_id, "production was not begun")
+    return {"request_id": event.request_id, "actual": "0.00", "reserved": "0.00"}

@@ -1,0 +1,67 @@
+"""Supervisor: enters a run in the books, completes its options, closes the books."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from chimera.domain.models import Model
+from chimera.domain.options import KEYLESS, RunOptions
+from chimera.errors import from_cause
+from chimera.ports import ContentRows, PublicationsOfContent, RunRows
+
+
+class BeginRun(Model):
+    """Input of `begin_run`."""
+
+    tenant_id: str
+    run_id: str
+    execution_id: str
+    options: RunOptions = RunOptions()
+
+
+class FinishRun(Model):
+    """Input of `finish_run`: `failure` is what ended the run early, `reasons` why nothing was planned."""
+
+    tenant_id: str
+    run_id: str
+    failure: dict[str, Any] | None = None
+    reasons: list[Any] = Field(default=[])
+
+
+def begin_run(event: BeginRun, runs: RunRows, *, rss_configured: bool) -> dict[str, Any]:
+    """Enter the run; no source named means every keyless one that is configured."""
+    sources = event.options.sources or [name for name in KEYLESS if name != "rss" or rss_configured]
+    options = event.options.model_copy(update={"sources": sources})
+    row = runs.begin(event.run_id, event.execution_id, options.model_dump(mode="json"))
+    return {"tenant_id": event.tenant_id, "run_id": str(row["id"]), "options": row["options"]}
+
+
+def finish_run(event: FinishRun, runs: RunRows, content: ContentRows, publications: PublicationsOfContent) -> dict[str, Any]:
+    """The run's final status: published if anything was, else the most serious of what happened."""
+    if event.failure is not None:
+        error = from_cause(str(event.failure.get("cause") or ""))
+        body = error.body()["error"] if error else {"code": "INTERNAL", "message": str(event.failure)[:2000]}
+        runs.set_status(event.run_id, "failed", error=body)
+        return {"run_id": event.run_id, "status": "failed"}
+    rows = content.of_run(event.run_id)
+    if not rows:
+        message = "nothing to make: " + ("; ".join(str(r) for r in event.reasons[:5]) or "no trend was found")
+        runs.set_status(event.run_id, "rejected", error={"code": "NOT_FOUND", "message": message})
+        return {"run_id": event.run_id, "status": "rejected"}
+    statuses = [_status(row, publications.of_content(str(row["id"]))) for row in rows]
+    order = ("published", "failed", "rejected", "stopped")
+    status = min(statuses, key=order.index)
+    runs.set_status(event.run_id, status)
+    return {"run_id": event.run_id, "status": status}
+
+
+def _status(row: dict[str, Any], publications: list[dict[str, Any]]) -> str:
+    if any(p["status"] == "published" for p in publications):
+        return "published"
+    if publications:
+        return "failed"
+    if row["stage"] == "failed":
+        return "rejected" if row["metadata"].get("rejected") else "failed"
+    return "stopped"

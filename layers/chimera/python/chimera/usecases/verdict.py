@@ -1,0 +1,203 @@
+"""Judge: asks every check about the finished content, and binds the verdict to this very version of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from typing import Any
+
+from chimera.domain.judge import POLICY_VERSION, Subject
+from chimera.domain.models import Brief, SafetyReport
+from chimera.errors import ChimeraError, from_cause
+from chimera.media.models import SHORT_SIDE
+from chimera.ports import CheckProvider, ContentRows
+from chimera.usecases.costs import metered
+from chimera.usecases.judge import review
+from chimera.usecases.production import MadeContent, production_facts
+from chimera.usecases.scope import Scope
+
+
+def content_hash(brief: Brief, video_sha256: str) -> str:
+    """sha256 over all that is published: the video's bytes and the words beside it. An approval is for this and no other."""
+    published = {
+        "video": video_sha256,
+        "title": brief.title,
+        "description": brief.description,
+        "hashtags": brief.hashtags,
+        "script": brief.script,
+    }
+    return hashlib.sha256(json.dumps(published, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def judge(made: MadeContent, checks: list[CheckProvider]) -> dict[str, Any]:
+    """Ask every check; the report is kept beside the content. Thinks: it has no database."""
+    brief, ask = made.brief(), made.read("brief", "material.json")
+    render = made.read("reports", "render.json")
+    technical = made.read_or_none("reports", "technical.json")
+    with metered(made.media, made.scope.prefix, "judge", gigabytes=0.5) as meter:
+        subject = Subject.model_validate(
+            {
+                "title": brief.title,
+                "script": brief.script,
+                "scenes": [s.model_dump() for s in brief.scenes],
+                "hashtags": brief.hashtags,
+                "description": brief.description,
+                "sources": brief.sources,
+                "material": made.read("brief", "used_material.json"),
+                "profile": ask["material"]["profile"],
+                "technical": technical,
+                "duration_seconds": render["duration_seconds"],
+                "aspect": brief.aspect,
+            }
+        )
+        answers, verdict, confidence = review(subject, checks)
+        elapsed = int((time.monotonic() - meter.started_wall) * 1000)
+    report = SafetyReport(
+        content_id=made.scope.content_id,
+        content_hash=content_hash(brief, render["sha256"]),
+        checks=answers,
+        confidence=confidence,
+        verdict=verdict,
+        policy_version=POLICY_VERSION,
+        execution_time_ms=elapsed,
+    )
+    made.write("reports", "judge.json", report.model_dump(mode="json"))
+    return {"verdict": report.verdict, "confidence": report.confidence, "content_hash": report.content_hash}
+
+
+def record_verdict(made: MadeContent, content: ContentRows) -> dict[str, Any]:
+    """Remember report, video and files; the content is ready, or waits for a person."""
+    scope, brief = made.scope, made.brief()
+    report = SafetyReport.model_validate(made.read("reports", "judge.json"))
+    render = made.read("reports", "render.json")
+    if report.content_hash != content_hash(brief, render["sha256"]):
+        raise ChimeraError(
+            "CONFLICT", "the judge's report is about another version of this content", {"judged": report.content_hash}
+        )
+    content.save_report(report.model_dump(mode="json"))
+    files = render["files"]
+    content.save_video(scope.content_id, brief.title, {**_video_row(render, brief), **_addresses(files)}, _assets(made))
+    stage = "ready" if report.verdict == "pass" else "review"
+    content.advance(
+        scope.content_id,
+        ("generating", "review", "ready"),
+        stage=stage,
+        content_hash=report.content_hash,
+        quality_score=_quality(report),
+        media_url=files["video"]["url"],
+        media={kind: file["key"] for kind, file in files.items()},
+        metadata={"production": production_facts(made, SHORT_SIDE[str(render["height_preset"])], complete=True)},
+    )
+    reasons = [f"{c.name}: {c.evidence or 'could not be answered'}" for c in report.checks if c.passed is not True]
+    return {
+        "verdict": report.verdict,
+        "content_hash": report.content_hash,
+        "confidence": report.confidence,
+        "reason": "; ".join(reasons)[:1000],
+    }
+
+
+def _quality(report: SafetyReport) -> float:
+    """The mean score of the technical and quality checks, 0–1; documented in docs/judge.md."""
+    scores = [c.score for c in report.checks if c.category in {"technical", "quality"} and c.passed is not None]
+    return round(sum(scores) / len(scores), 2) if scores else 0.0
+
+
+def _video_row(render: dict[str, Any], brief: Brief) -> dict[str, Any]:
+    preset = render["height_preset"]
+    return {
+        "duration_seconds": render["duration_seconds"],
+        "resolution": preset if preset in {"720p", "1080p", "4k"} else None,
+        "width": render["width"],
+        "height": render["height"],
+        "fps": render["fps"],
+        "codec": "h264/aac",
+        "size_bytes": render["size_bytes"],
+        "sha256": render["sha256"],
+    }
+
+
+def _addresses(files: dict[str, Any]) -> dict[str, str]:
+    return {"video_url": files["video"]["url"], "thumbnail_url": files["thumbnail"]["url"]}
+
+
+def _assets(made: MadeContent) -> list[dict[str, Any]]:
+    """Every file that the content is made of, with its licence."""
+    render = made.read("reports", "render.json")
+    voice, pictures = made.read("audio", "voice.json"), made.read("pictures", "pictures.json")
+    ours = "generated by Chimera, free of third-party rights"
+    found = [
+        {
+            "kind": kind,
+            "url": file["url"],
+            "sha256": file["sha256"],
+            "bytes": file["size_bytes"],
+            "licence": ours,
+            "generator": "render",
+        }
+        for kind, file in render["files"].items()
+    ]
+    for kind, made_by, names in (
+        ("audio", voice["model"], [s["audio"] for s in voice["scenes"]]),
+        ("pictures", pictures["model"], [s["image"] for s in pictures["scenes"]]),
+    ):
+        for name in names:
+            data = made.media.get_bytes(made.scope.key(kind, name))
+            found.append(
+                {
+                    "kind": kind,
+                    "url": f"s3://media/{made.scope.key(kind, name)}",
+                    "sha256": hashlib.sha256(data).hexdigest(),
+                    "bytes": len(data),
+                    "licence": ours,
+                    "generator": made_by,
+                }
+            )
+    return found
+
+
+class CloseRejected(Scope):
+    """Input of `close_rejected`: the CFO's answer, and the verdict if it came that far."""
+
+    approval: dict[str, Any]
+    verdict: dict[str, Any] | None = None
+
+
+class CloseFailed(Scope):
+    """Input of `close_content`: the error's name and cause."""
+
+    failure: dict[str, Any]
+
+
+def close_rejected(event: CloseRejected, content: ContentRows) -> dict[str, Any]:
+    """Remember who said no: the CFO (with its code), the judge, or a person."""
+    if event.approval.get("decision") != "approved":
+        error = {"code": event.approval.get("code") or "APPROVAL_REQUIRED", "message": event.approval.get("reason", "")}
+    elif event.verdict and event.verdict.get("verdict") == "reject":
+        error = {"code": "POLICY_VIOLATION", "message": event.verdict.get("reason", "")}
+    else:
+        error = {"code": "POLICY_VIOLATION", "message": "a person rejected this version"}
+    return _close(event, content, error, rejected=True)
+
+
+def close_failed(event: CloseFailed, content: ContentRows) -> dict[str, Any]:
+    """Remember the failure as the contract's error."""
+    cause = str(event.failure.get("cause") or "")
+    known = from_cause(cause)
+    error = (
+        {"code": known.code, "message": known.message, "details": known.details}
+        if known
+        else {"code": "INTERNAL", "message": f"{event.failure.get('error')}: {cause}"[:2000]}
+    )
+    return _close(event, content, error, rejected=False)
+
+
+def _close(scope: Scope, content: ContentRows, error: dict[str, Any], *, rejected: bool) -> dict[str, Any]:
+    row = content.get(scope.content_id)
+    if row["stage"] not in {"published", "failed"}:
+        metadata = {**row["metadata"], "rejected": rejected}
+        stages = ("draft", "generating", "review", "ready")
+        content.advance(scope.content_id, stages, stage="failed", last_error=error, metadata=metadata)
+        content.close_task(scope.task_id, "failed", error)
+    return {"stage": "failed", "code": error["code"]}

@@ -1,0 +1,116 @@
+"""Starts runs, follows them, and says what came of them; for the command line and for `up`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from chimera.domain.ids import new_id
+from chimera.domain.options import RunOptions
+from chimera.errors import CODES, ChimeraError, error_class
+from chimera.usecases.reporting import stages_of
+from chimera_local.world import World
+
+POLL_SECONDS = 0.3
+WAITING = ("waiting_review", "waiting_approval")
+
+
+def start_run(world: World, options: RunOptions, run_id: str | None = None) -> str:
+    """Start the supervisor; gives the run's id. The row is entered before, so that the run can always be found."""
+    run_id = run_id or new_id()
+    event = {
+        "tenant_id": world.tenant,
+        "run_id": run_id,
+        "options": options.model_dump(mode="json"),
+    }
+    world.app.runs(world.tenant).begin(run_id, f"supervisor:{run_id}", event["options"])
+    world.workflows.start("supervisor", run_id, event)
+    return run_id
+
+
+def executions_of(world: World, run_id: str) -> list[str]:
+    """The executions of a run that may exist so far, top one first."""
+    found = [f"supervisor:{run_id}", f"research:{run_id}"]
+    for row in world.app.content(world.tenant).of_run(run_id):
+        found.append(f"creation:{row['task_id']}")
+        found += [
+            f"distribution:{p['content_id']}-{p['channel_id']}"
+            for p in world.app.publications(world.tenant).of_content(str(row["id"]))
+        ]
+    return found
+
+
+def events_of(world: World, run_id: str) -> list[dict[str, Any]]:
+    """The events of all executions of a run."""
+    events: list[dict[str, Any]] = []
+    for execution in executions_of(world, run_id):
+        try:
+            events += world.workflows.history(execution)
+        except error_class("NOT_FOUND"):
+            continue
+    return events
+
+
+def follow(
+    world: World,
+    run_id: str,
+    on_stages: Callable[[list[dict[str, Any]]], None],
+    on_render: Callable[[float], None],
+) -> dict[str, Any]:
+    """Wait until the run has ended or waits for a person; gives its row."""
+    while True:
+        description = world.workflows.describe(f"supervisor:{run_id}")
+        row = world.app.runs(world.tenant).get(run_id)
+        on_stages(stages_of(events_of(world, run_id)))
+        part = render_progress(world, run_id)
+        if part is not None:
+            on_render(part)
+        if description["status"] != "RUNNING":
+            if row["status"] == "running":  # the machine ended without closing the books
+                error = {"code": "INTERNAL", "message": f"{description.get('error')}: {description.get('cause')}"[:2000]}
+                world.app.runs(world.tenant).set_status(run_id, "failed", error=error)
+                row = world.app.runs(world.tenant).get(run_id)
+            return row
+        if row["status"] in WAITING:
+            return row
+        time.sleep(POLL_SECONDS)
+
+
+def render_progress(world: World, run_id: str) -> float | None:
+    """How far the running render is, 0–1, from its work folder; None when none runs."""
+    newest: tuple[float, Path] | None = None
+    for row in world.app.content(world.tenant).of_run(run_id):
+        for path in (world.app.settings.home_path / "work").glob(f"*{row['id']}*/progress"):
+            stamp = path.stat().st_mtime
+            newest = max(newest, (stamp, path)) if newest else (stamp, path)
+    if newest is None:
+        return None
+    try:
+        return float(newest[1].read_text(encoding="utf-8") or 0)
+    except (OSError, ValueError):
+        return None
+
+
+def report(world: World, run_id: str, elapsed_seconds: float) -> dict[str, Any]:
+    """The object that `run --json` prints."""
+    from chimera.usecases.run_report import build_report
+
+    try:
+        events = events_of(world, run_id) if world.app.settings.workflows_endpoint else []
+    except ChimeraError:
+        events = []
+    return build_report(world.app, world.tenant, run_id, stages_of(events), elapsed_seconds)
+
+
+def exit_code(result: dict[str, Any]) -> int:
+    """The documented exit code of a finished or waiting run."""
+    if any(p["status"] == "unknown" for p in result["publications"]):
+        return 7
+    if result["status"] in {"published", "stopped"}:
+        return 0
+    if result["status"] in WAITING:
+        return 3
+    code = (result.get("error") or {}).get("code", "INTERNAL")
+    return CODES.get(code, CODES["INTERNAL"])[2]

@@ -1,0 +1,181 @@
+"""The laptop's world, put together: Postgres, functions, jobs, state machines, one engine for each CHIMERA_HOME."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from chimera.adapters.local.workflows import HttpWorkflows
+from chimera.bootstrap import App
+from chimera.errors import ChimeraError
+from chimera.settings import Settings
+from chimera.usecases.tenancy import seed_tenant
+from chimera_local.lock import EngineInfo, EngineLock, find_engine
+from chimera_local.machines import ROOT, machine_files, substitutions
+from chimera_local.postgres import EmbeddedPostgres
+
+
+class World:
+    """Everything running for one command. `app` is wired to it; `workflows` may belong to another process.
+
+    A world without an engine (`engine=False`) has the database only: enough to read, decide and verify.
+    """
+
+    def __init__(self, settings: Settings, *, engine: bool = True, require_own: bool = False, port: int | None = None) -> None:
+        self._given = settings
+        self._want_engine = engine
+        self._require_own = require_own
+        self._port = port
+        self._closers: list[Callable[[], None]] = []
+        self.app: App
+        self.engine: Any = None
+        self.pool: Any = None
+        self.jobs: Any = None
+        self.lock: EngineLock | None = None
+        self.shared = False
+
+    def start(self, note: Callable[[str], None] = lambda _: None) -> World:
+        """Bring everything up; what is half up is taken down again on an error."""
+        try:
+            self._start(note)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _start(self, note: Callable[[str], None]) -> None:
+        home = self._given.home_path
+        try:
+            for folder in (home, home / "logs", home / "keys", self._given.media_path, self._given.channel_path):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ChimeraError(
+                "VALIDATION_FAILED",
+                f"CHIMERA_HOME={home} cannot be used: {error.strerror}; name a folder that can be written",
+                {"home": str(home)},
+            ) from None
+        (home / "keys").chmod(0o700)
+        settings = self._given
+        other = find_engine(home, wait_seconds=15) if self._want_engine else None
+        if other and self._require_own:
+            raise ChimeraError(
+                "CONFLICT",
+                f"an engine of this CHIMERA_HOME runs already (process {other.pid}); stop it first",
+                {"pid": other.pid},
+            )
+        if self._want_engine and not other:
+            self.lock = EngineLock(home)
+            self.lock.acquire()
+            self._closers.append(self.lock.release)
+        note("database")
+        postgres = EmbeddedPostgres(home)
+        postgres.start()
+        self._closers.append(postgres.stop)
+        updates: dict[str, Any] = {
+            "home": home,
+            "database_url": postgres.app_url,
+            "database_owner_url": postgres.owner_url,
+        }
+        if other:
+            self.shared = True
+            updates |= {"workflows_endpoint": other.control_endpoint, "workflows_secret": other.control_secret}
+        settings = settings.model_copy(update=updates)
+        if self._want_engine and not other:
+            note("engine")
+            settings = self._start_engine(settings, postgres.engine_url)
+        self.app = App(settings)
+        self._closers.append(self.app.close)
+        if not other:
+            seed_tenant(self.app.db, settings.tenant_id, settings)
+
+    def _start_engine(self, settings: Settings, engine_url: str) -> Settings:
+        from chimera_local.asl.definition import load_machine
+        from chimera_local.asl.engine import Engine
+        from chimera_local.control import ControlServer
+        from chimera_local.functions import LambdaPool
+        from chimera_local.jobs import JobRunner
+        from chimera_local.tasks import LocalTasks
+
+        secret = secrets.token_urlsafe(24)
+        control = ControlServer(secret)
+        self._closers.append(control.close)
+        settings = settings.model_copy(
+            update={"workflows_endpoint": control.endpoint, "workflows_secret": secret}
+        )
+        self.pool = LambdaPool(settings)
+        self._closers.append(self.pool.close)
+        self.jobs = JobRunner(settings, ROOT)
+        self._closers.append(self.jobs.close)
+        values = substitutions()
+        machines = {
+            name: load_machine(name, file.read_text(encoding="utf-8"), values)
+            for file in machine_files()
+            for name in [file.name.removesuffix(".asl.json")]
+        }
+        # the functions write to the tables before the engine's first recovered step may run
+        bootstrap = App(settings)
+        seed_tenant(bootstrap.db, settings.tenant_id, settings)
+        bootstrap.close()
+        self.engine = Engine(database_url=engine_url, machines=machines, tasks=LocalTasks(self.pool, self.jobs))
+        control.engine = self.engine
+        self._closers.append(self.engine.close)
+        self.engine.launch()
+        assert self.lock is not None
+        self.lock.publish(
+            EngineInfo(
+                pid=os.getpid(),
+                port=self._port,
+                control_endpoint=control.endpoint,
+                control_secret=secret,
+                started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            )
+        )
+        return settings
+
+    @property
+    def tenant(self) -> str:
+        """The tenant of this laptop."""
+        return self.app.settings.tenant_id
+
+    @property
+    def workflows(self) -> HttpWorkflows:
+        """The state machines: our engine's, or the one of a running `up`."""
+        settings = self.app.settings
+        return HttpWorkflows(settings.workflows_endpoint, settings.workflows_secret)
+
+    def close(self) -> None:
+        """Take everything down, last up first; executions stay resumable."""
+        while self._closers:
+            self._closers.pop()()
+
+
+@contextmanager
+def world(
+    settings: Settings,
+    *,
+    engine: bool = True,
+    require_own: bool = False,
+    port: int | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> Iterator[World]:
+    """A started world, closed at the end."""
+    it = World(settings, engine=engine, require_own=require_own, port=port).start(note)
+    try:
+        yield it
+    finally:
+        it.close()
+
+
+def absolute_source(source: str) -> str:
+    """`file:PATH` with the path made absolute: a resumed run may start in another folder."""
+    if not source.startswith("file:"):
+        return source
+    path = Path(source.removeprefix("file:")).expanduser()
+    if not path.is_file():
+        raise ChimeraError("VALIDATION_FAILED", f"--source {source}: there is no file {path}", {"source": source})
+    return f"file:{path.resolve()}"
