@@ -23,7 +23,12 @@ def build(name: str) -> str:
                "--require-hashes", "--no-deps", "--target", str(target), *PLATFORM, "-r", str(layer / "requirements.lock")]  # fmt: skip
     subprocess.run(command, check=True)
     shutil.rmtree(target / "bin", ignore_errors=True)
-    for leftover in [*target.rglob("*.pyc"), *target.rglob("RECORD"), *target.rglob("REQUESTED"), *target.rglob("INSTALLER")]:
+    for leftover in [
+        *target.rglob("*.pyc"),
+        *target.rglob("RECORD"),
+        *target.rglob("REQUESTED"),
+        *target.rglob("INSTALLER"),
+    ]:
         leftover.unlink()
     digest = hashlib.sha256()
     for path in sorted(p for p in target.rglob("*") if p.is_file()):

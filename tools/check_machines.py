@@ -27,7 +27,11 @@ def main() -> int:
     for file in machine_files():
         validator = ROOT / "node_modules/.bin/asl-validator"
         done = subprocess.run(  # noqa: S603
-            [str(validator), "--json-path", str(file)], capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False
+            [str(validator), "--json-path", str(file)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PATH": path},
+            check=False,
         )
         if done.returncode:
             wrong += 1
@@ -43,7 +47,9 @@ def main() -> int:
         if folder.name not in used and folder.name != "api":
             wrong += 1
             sys.stdout.write(f"functions/{folder.name}: no state machine uses it\n")
-    sys.stdout.write(f"state machines: {len(machine_files())} files, {len(used)} placeholders, {wrong} problems\n")
+    sys.stdout.write(
+        f"state machines: {len(machine_files())} files, {len(used)} placeholders, {wrong} problems\n"
+    )
     return 1 if wrong else 0
 
 

@@ -13,7 +13,12 @@ OPTIONS = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no
 
 def main() -> int:
     """Compile each `.in` file with uv (`pip install uv` first); `--upgrade` takes newer versions where the pins allow."""
-    for name in ("requirements/run", "requirements/test", "layers/core/requirements", "layers/db/requirements"):
+    for name in (
+        "requirements/run",
+        "requirements/test",
+        "layers/core/requirements",
+        "layers/db/requirements",
+    ):
         command = ["uv", "pip", "compile", *OPTIONS, *sys.argv[1:], f"{name}.in", "-o", f"{name}.lock"]
         done = subprocess.run(command, cwd=ROOT, check=False)
         if done.returncode:

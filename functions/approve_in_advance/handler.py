@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from chimera.bootstrap import App, function
-from chimera.usecases.reviewing import ApproveInAdvance, approve_in_advance
+from chimera.usecases.review import ApproveInAdvance
+from chimera.usecases.reviewing import approve_in_advance
 
 
 @function(ApproveInAdvance)

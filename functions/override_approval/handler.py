@@ -11,4 +11,5 @@ from chimera.usecases.spending import OverrideApproval, override
 @function(OverrideApproval)
 def handler(event: OverrideApproval, app: App) -> dict[str, Any]:
     """A yes waives the risk, never the budget."""
-    return override(event, app.cfo(event.tenant_id), app.content(event.tenant_id))
+    tenant = event.tenant_id
+    return override(event, app.cfo(tenant), app.content(tenant), app.runs(tenant))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from chimera.bootstrap import App, function
-from chimera.usecases.reviewing import RequestApproval, request_approval
+from chimera.usecases.review import RequestApproval
+from chimera.usecases.reviewing import request_approval
 
 
 @function(RequestApproval)
 def handler(event: RequestApproval, app: App) -> dict[str, Any]:
-    """The review's id; the decision comes through the task token."""
+    """The review; the decision comes through the task token."""
     tenant = event.tenant_id
-    return request_approval(event, app.reviews(tenant), app.runs(tenant))
+    return request_approval(event, app.reviews(tenant), app.workflows, app.runs(tenant))

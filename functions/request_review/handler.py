@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from chimera.bootstrap import App, function
-from chimera.usecases.reviewing import RequestReview, request_review
+from chimera.usecases.review import RequestReview
+from chimera.usecases.reviewing import request_review
 
 
 @function(RequestReview)
 def handler(event: RequestReview, app: App) -> dict[str, Any]:
-    """The review's id; the decision comes through the task token."""
+    """The review; the decision comes through the task token."""
     tenant = event.tenant_id
-    return request_review(event, app.reviews(tenant), app.runs(tenant))
+    return request_review(event, app.reviews(tenant), app.workflows, app.runs(tenant))

@@ -1,7 +1,10 @@
-"""Forks workers for functions from a process that has the common libraries loaded, so that one starts in milliseconds.
+"""Forks workers for functions from a process that has the common libraries loaded, so that one starts in
+milliseconds.
 
-`python -m chimera_local.function_host FD`: reads orders on that socket. It has one thread, so fork is safe, and it
-is the workers' parent, so their pids cannot be reused before their end was told. When the engine goes, so does all.
+`python -m chimera_local.function_host FD`: reads orders on that socket. It has one thread, so fork is safe,
+and it
+is the workers' parent, so their pids cannot be reused before their end was told. When the engine goes, so
+does all.
 multiprocessing's fork server does not fit: it imports the engine's main module into every worker again.
 """
 
@@ -20,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from chimera.settings import adopt_environment
+
 from chimera_local import frames
 from chimera_local.function_worker import serve
 
@@ -57,6 +61,7 @@ def _worker(order: dict[str, Any], channel: socket.socket) -> None:
         os.dup2(out, 2)
         os.close(out)
         adopt_environment(order["environment"])
+        time.tzset()
         serve(channel, *order["serve"])
         code = 0
     except SystemExit as leaving:

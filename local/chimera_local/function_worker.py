@@ -1,4 +1,5 @@
-"""A warm worker of one function: what AWS Lambda's runtime does inside its sandbox. Imports nothing heavy itself."""
+"""A warm worker of one function: what AWS Lambda's runtime does inside its sandbox. Imports nothing heavy
+itself."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ class LambdaContext:
 
 
 def _end_with_the_engine(channel: socket.socket) -> None:
-    """End this process and all it started as soon as the engine's end of the channel closes, even by kill -9."""
+    """End this process and all it started as soon as the engine's end of the channel closes, even by kill
+    -9."""
     poll = select.poll()
     poll.register(channel, 0)  # only POLLHUP, which needs no asking for
     while not poll.poll():
@@ -69,7 +71,9 @@ def _load(module: str) -> Callable[[Any, Any], Any]:
     return handler
 
 
-def serve(channel: socket.socket, module: str, arn: str, memory_mb: int, log_group: str, log_stream: str) -> None:
+def serve(
+    channel: socket.socket, module: str, arn: str, memory_mb: int, log_group: str, log_stream: str
+) -> None:
     """Answer invocations one after the other until the engine closes the channel."""
     threading.Thread(target=_end_with_the_engine, args=(channel,), daemon=True, name="lifeline").start()
     handler: Callable[[Any, Any], Any] | None = None

@@ -1,4 +1,5 @@
-"""Calls the functions as AWS Lambda does: warm workers, JSON in and out, real deadlines, Lambda's error names."""
+"""Calls the functions as AWS Lambda does: warm workers, JSON in and out, real deadlines, Lambda's error
+names."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from chimera.settings import Settings, child_environment
+
 from chimera_local import frames
 
 JSON: TypeAlias = Any
@@ -31,7 +33,8 @@ SYNCHRONOUS_BYTES = 6 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionLimits:
-    """Timeout in seconds, invocations at once (more are answered `Lambda.TooManyRequestsException`), memory in MB."""
+    """Timeout in seconds, invocations at once (more are answered `Lambda.TooManyRequestsException`), memory
+    in MB."""
 
     timeout_seconds: float = 60.0
     concurrency: int = 8
@@ -65,7 +68,8 @@ class FunctionError(Exception):
 
     @property
     def cause(self) -> str | None:
-        """The cause as Step Functions records it: the runtime's report as compact JSON, a service's own text as is."""
+        """The cause as Step Functions records it: the runtime's report as compact JSON, a service's own
+        text as is."""
         if self.error_type == "States.Timeout":
             return None
         if self.error_type.startswith(("Lambda.", "States.")):
@@ -89,9 +93,11 @@ def arn(name: str) -> str:
 
 
 class LambdaPool:
-    """Runs `<prefix>.<name>.handler.handler(event, context)` in worker processes; safe to call from many threads.
+    """Runs `<prefix>.<name>.handler.handler(event, context)` in worker processes; safe to call from many
+    threads.
 
-    Workers are kept for `idle_seconds` and are `max_workers` in all. They end with this process, however it ends.
+    Workers are kept for `idle_seconds` and are `max_workers` in all. They end with this process, however it
+    ends.
     `python_path`: further folders to import functions from.
     """
 
@@ -134,7 +140,8 @@ class LambdaPool:
         """Call a function and give what it returned.
 
         Raises `FunctionError`, named as Lambda and Step Functions name it: the exception's class name,
-        `Sandbox.Timedout` (the function's own limit), `States.Timeout` (`timeout_seconds`, if that is sooner),
+        `Sandbox.Timedout` (the function's own limit), `States.Timeout` (`timeout_seconds`, if that is
+        sooner),
         `Runtime.ExitError`, `Runtime.ImportModuleError`, `Runtime.MarshalError`,
         `Lambda.ResourceNotFoundException`, `Lambda.TooManyRequestsException`, `States.DataLimitExceeded`.
         """
@@ -153,8 +160,8 @@ class LambdaPool:
             if self._busy.get(name, 0) >= limits.concurrency:
                 raise FunctionError(
                     "Lambda.TooManyRequestsException",
-                    "Rate Exceeded. (Service: AWSLambda; Status Code: 429; Error Code: TooManyRequestsException; "
-                    f"Request ID: {request_id}; Proxy: null)",
+                    "Rate Exceeded. (Service: AWSLambda; Status Code: 429; "
+                    f"Error Code: TooManyRequestsException; Request ID: {request_id}; Proxy: null)",
                     request_id=request_id,
                 )
             self._busy[name] = self._busy.get(name, 0) + 1
@@ -207,14 +214,20 @@ class LambdaPool:
         cancel: threading.Event | None,
         request_id: str,
     ) -> dict[str, Any]:
-        seconds = limits.timeout_seconds if timeout_seconds is None else min(limits.timeout_seconds, timeout_seconds)
+        seconds = (
+            limits.timeout_seconds
+            if timeout_seconds is None
+            else min(limits.timeout_seconds, timeout_seconds)
+        )
         worker = self._take(name, limits)
         deadline = time.monotonic() + seconds
         try:
             frames.send(
                 worker.channel, {"payload": text, "request_id": request_id, "deadline": time.time() + seconds}
             )
-            while not frames.readable(worker.channel, min(max(deadline - time.monotonic(), 0), 0.1 if cancel else 60)):
+            while not frames.readable(
+                worker.channel, min(max(deadline - time.monotonic(), 0), 0.1 if cancel else 60)
+            ):
                 if cancel is not None and cancel.is_set():
                     self._end(worker, grace=0)
                     raise FunctionError("States.Timeout", "cancelled", request_id=request_id)
@@ -240,7 +253,10 @@ class LambdaPool:
                 f"RequestId: {request_id} Error: Runtime exited with error: {status}",
                 request_id=request_id,
             )
-        if str(answer.get("error", {}).get("errorType")) in ("Runtime.ImportModuleError", "Runtime.HandlerNotFound"):
+        if str(answer.get("error", {}).get("errorType")) in (
+            "Runtime.ImportModuleError",
+            "Runtime.HandlerNotFound",
+        ):
             self._end(worker, grace=0)
         else:
             self._give_back(name, worker)
@@ -278,7 +294,9 @@ class LambdaPool:
         )
         too_many = len(everyone) + sum(self._busy.values()) - self._max_workers
         oldest = time.monotonic() - self._idle_seconds
-        gone = [pair for number, pair in enumerate(everyone) if number < too_many or pair[0].idle_since < oldest]
+        gone = [
+            pair for number, pair in enumerate(everyone) if number < too_many or pair[0].idle_since < oldest
+        ]
         for worker, name in gone:
             self._idle[name].remove(worker)
         return [worker for worker, _ in gone]
@@ -326,7 +344,8 @@ class LambdaPool:
         return _Worker(int(answer["pid"]), ours)
 
     def _end(self, worker: _Worker, *, grace: float) -> str:
-        """Kill a worker and what it started; says how it ended. `grace`: seconds for one that is ending by itself."""
+        """Kill a worker and what it started; says how it ended. `grace`: seconds for one that is ending by
+        itself."""
         try:
             return str(self._order({"op": "end", "pid": worker.pid, "grace": grace}, None)["status"])
         except FunctionError:
@@ -381,7 +400,8 @@ class LambdaPool:
                 if order["op"] != "spawn" or attempt == 2:
                     break
         raise FunctionError(
-            "Lambda.ServiceException", f"no worker can be started; see {self._settings.home_path}/logs/functions.log"
+            "Lambda.ServiceException",
+            f"no worker can be started; see {self._settings.home_path}/logs/functions.log",
         )
 
 

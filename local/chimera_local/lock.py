@@ -1,4 +1,4 @@
-"""One engine process for each CHIMERA_HOME, found by the other `chimera` commands; the kernel frees it on kill -9."""
+"""One engine process for each CHIMERA_HOME, found by the other `chimera` commands; kill -9 frees it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chimera.errors import ChimeraError
 
 @dataclass(frozen=True, kw_only=True)
 class EngineInfo:
-    """How to reach the engine that holds this home: its gateway's port (None: no gateway) and control endpoint."""
+    """How to reach the engine that holds this home; `port` is its gateway's (None: it has none)."""
 
     pid: int
     port: int | None
@@ -73,7 +73,8 @@ def held(path: Path, *, wait_seconds: float, doing: str) -> Iterator[None]:
 
 
 class EngineLock:
-    """The right to be the engine of a home. `acquire`, then `publish` once it can be reached, `release` at the end."""
+    """The right to be the engine of a home. `acquire`, then `publish` once it can be reached, `release` at
+    the end."""
 
     def __init__(self, home: Path) -> None:
         self._path = home / "engine.lock"
@@ -81,7 +82,8 @@ class EngineLock:
         self._file: IO[bytes] | None = None
 
     def acquire(self, *, wait_seconds: float = 1.0) -> None:
-        """Take the lock or raise `CONFLICT` naming the holder's pid. The wait covers a look by `find_engine`."""
+        """Take the lock or raise `CONFLICT` naming the holder's pid. The wait covers a look by
+        `find_engine`."""
         file = open_lock(self._path)
         deadline = time.monotonic() + wait_seconds
         while not try_lock(file):
@@ -101,7 +103,8 @@ class EngineLock:
         self._file = file
 
     def publish(self, info: EngineInfo) -> None:
-        """Tell other processes of this user how to reach the engine (`engine.json`, mode 0600: it holds the secret)."""
+        """Tell other processes of this user how to reach the engine (`engine.json`, mode 0600: it holds the
+        secret)."""
         if self._file is None:
             raise RuntimeError("publish() comes after acquire()")
         write_private(self._info, json.dumps(asdict(info)))
@@ -134,7 +137,7 @@ def engine_pid(home: Path) -> int | None:
 
 
 def find_engine(home: Path, *, wait_seconds: float = 0.0) -> EngineInfo | None:
-    """The engine that runs on this home, or None. Waits up to `wait_seconds` for one that is just starting."""
+    """The engine that runs on this home, or None. Waits `wait_seconds` for one that is just starting."""
     deadline = time.monotonic() + wait_seconds
     while True:
         pid = engine_pid(home)

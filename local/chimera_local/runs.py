@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from chimera.domain.ids import new_id
 from chimera.domain.options import RunOptions
 from chimera.errors import CODES, ChimeraError, error_class
 from chimera.usecases.reporting import stages_of
+from chimera_local.jobs import progress_of
 from chimera_local.world import World
 
 POLL_SECONDS = 0.3
@@ -73,24 +73,24 @@ def follow(
                 world.app.runs(world.tenant).set_status(run_id, "failed", error=error)
                 row = world.app.runs(world.tenant).get(run_id)
             return row
-        if row["status"] in WAITING:
+        if row["status"] in WAITING and waits_for_person(world, run_id):
             return row
         time.sleep(POLL_SECONDS)
 
 
+def waits_for_person(world: World, run_id: str) -> bool:
+    """Whether a decision is really outstanding; a decided one is being delivered."""
+    rows = world.app.content(world.tenant).of_run(run_id)
+    subjects = {str(row["id"]) for row in rows} | {str(row["approval_request_id"]) for row in rows}
+    pending = world.app.reviews(world.tenant).page(100, None, "pending")
+    return any(str(review["content_id"] or review["request_id"]) in subjects for review in pending)
+
+
 def render_progress(world: World, run_id: str) -> float | None:
-    """How far the running render is, 0–1, from its work folder; None when none runs."""
-    newest: tuple[float, Path] | None = None
-    for row in world.app.content(world.tenant).of_run(run_id):
-        for path in (world.app.settings.home_path / "work").glob(f"*{row['id']}*/progress"):
-            stamp = path.stat().st_mtime
-            newest = max(newest, (stamp, path)) if newest else (stamp, path)
-    if newest is None:
-        return None
-    try:
-        return float(newest[1].read_text(encoding="utf-8") or 0)
-    except (OSError, ValueError):
-        return None
+    """How far the running render is, 0–1; None when none runs."""
+    home = world.app.settings.home_path
+    parts = [progress_of(home, f"render-{row['id']}") for row in world.app.content(world.tenant).of_run(run_id)]
+    return max((part for part in parts if part is not None), default=None)
 
 
 def report(world: World, run_id: str, elapsed_seconds: float) -> dict[str, Any]:

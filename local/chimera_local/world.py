@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from chimera.adapters.local.workflows import HttpWorkflows
 from chimera.bootstrap import App
 from chimera.errors import ChimeraError
@@ -90,8 +92,8 @@ class World:
             settings = self._start_engine(settings, postgres.engine_url)
         self.app = App(settings)
         self._closers.append(self.app.close)
-        if not other:
-            seed_tenant(self.app.db, settings.tenant_id, settings)
+        if not self._want_engine:
+            seed(settings)
 
     def _start_engine(self, settings: Settings, engine_url: str) -> Settings:
         from chimera_local.asl.definition import load_machine
@@ -117,10 +119,8 @@ class World:
             for file in machine_files()
             for name in [file.name.removesuffix(".asl.json")]
         }
-        # the functions write to the tables before the engine's first recovered step may run
-        bootstrap = App(settings)
-        seed_tenant(bootstrap.db, settings.tenant_id, settings)
-        bootstrap.close()
+        # before the engine: its first recovered step may already need the tenant
+        seed(settings)
         self.engine = Engine(database_url=engine_url, machines=machines, tasks=LocalTasks(self.pool, self.jobs))
         control.engine = self.engine
         self._closers.append(self.engine.close)
@@ -152,6 +152,12 @@ class World:
         """Take everything down, last up first; executions stay resumable."""
         while self._closers:
             self._closers.pop()()
+
+
+def seed(settings: Settings) -> None:
+    """What the tenant of this laptop has from its first moment; again is nothing."""
+    with psycopg.connect(settings.database_url, connect_timeout=10) as connection:
+        seed_tenant(connection, settings.tenant_id, settings)
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""A real PostgreSQL 16 for the tests: one server per test run, one database per worker, the roles of production."""
+"""A real PostgreSQL 16 for the tests: one server per test run, one database per worker, the roles of
+production."""
 
 from __future__ import annotations
 
@@ -9,18 +10,23 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import fasteners
 import psycopg
 import pytest
-from psycopg import sql
-
 from chimera import migrations
+from chimera.adapters.local.clock import SystemClock
+from chimera.adapters.local.keys import KeyFileSigner, KeyFolderVerifier
 from chimera.adapters.postgres.database import Database
+from chimera.adapters.postgres.ledger import PostgresLedger
+from chimera.domain.cfo import CfoPolicy
 from chimera.settings import Settings
+from chimera.usecases.cfo import Cfo
 from chimera.usecases.tenancy import seed_tenant
+from psycopg import sql
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it says at import that XDG_RUNTIME_DIR is not set, which is fine
@@ -31,7 +37,8 @@ TEMPLATE = "chimera_template"
 
 @dataclass(frozen=True)
 class DatabaseUrls:
-    """The same database as its three users: `app` is bound by row-level security, `owner` migrates, `super` tampers."""
+    """The same database as its three users: `app` is bound by row-level security, `owner` migrates, `super`
+    tampers."""
 
     owner: str
     app: str
@@ -116,7 +123,8 @@ def db(database_urls: DatabaseUrls) -> Iterator[Database]:
 
 @pytest.fixture
 def new_tenant(database_urls: DatabaseUrls, tmp_path: Path) -> Callable[..., str]:
-    """Makes a tenant with control RUN, ten agents, the default persona and channel, and limits from settings given by name."""
+    """Makes a tenant with control RUN, ten agents, the default persona and channel, and limits from settings
+    given by name."""
 
     def make(**settings: object) -> str:
         tenant_id = str(uuid.uuid4())
@@ -132,3 +140,47 @@ def new_tenant(database_urls: DatabaseUrls, tmp_path: Path) -> Callable[..., str
 def tenant(new_tenant: Callable[..., str]) -> str:
     """A fresh tenant with the default limits (1000, 5000, 20000 USD)."""
     return new_tenant()
+
+
+@pytest.fixture(scope="session")
+def cfo_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the CFO's key."""
+    folder = tmp_path_factory.mktemp("keys")
+    KeyFileSigner(folder)
+    return folder
+
+
+@pytest.fixture
+def make_cfo(database_urls: DatabaseUrls, cfo_keys: Path) -> Iterator[Callable[..., Cfo]]:
+    """Makes a CFO of a tenant with a connection of its own (so one for each thread); `now` stands in for its clocks."""
+    databases: list[Database] = []
+
+    def make(
+        tenant_id: str,
+        *,
+        policy: CfoPolicy | None = None,
+        now: Callable[[], datetime] | None = None,
+        url: str = database_urls.app,
+    ) -> Cfo:
+        database = Database(url)
+        databases.append(database)
+        clock = FixedClock(now) if now else SystemClock()
+        ledger = (
+            PostgresLedger(database, tenant_id, now=lambda _: clock.now()) if now else PostgresLedger(database, tenant_id)
+        )
+        return Cfo(ledger, KeyFileSigner(cfo_keys), KeyFolderVerifier(cfo_keys), clock, policy)
+
+    yield make
+    for database in databases:
+        database.close()
+
+
+@dataclass(frozen=True)
+class FixedClock:
+    """The time as a test says it is."""
+
+    read: Callable[[], datetime]
+
+    def now(self) -> datetime:
+        """An aware UTC datetime."""
+        return self.read()

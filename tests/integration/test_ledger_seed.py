@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
-
 from chimera.adapters.postgres.database import Database
 from chimera.settings import Settings
 from chimera.usecases.tenancy import ROLES, agent_id, seed_tenant

@@ -61,9 +61,7 @@ def matches(expected: JSON, actual: JSON) -> bool:
         )
     if isinstance(expected, list):
         return (
-            isinstance(actual, list)
-            and len(expected) == len(actual)
-            and all(map(matches, expected, actual))
+            isinstance(actual, list) and len(expected) == len(actual) and all(map(matches, expected, actual))
         )
     if isinstance(expected, bool) or isinstance(actual, bool):
         return expected is actual
@@ -194,9 +192,7 @@ def _differences(case: dict[str, Any], actual: dict[str, JSON], history: list[Hi
         if attempts != case["task_attempts"]:
             problems.append(f"task_attempts is {attempts}, expected {case['task_attempts']}")
     for expected in case.get("evaluation_failed") or ():
-        found = [
-            {"type": e.type, **e.details} for e in history if e.type == "EvaluationFailed"
-        ]
+        found = [{"type": e.type, **e.details} for e in history if e.type == "EvaluationFailed"]
         if not any(matches(_renumbered(expected), _renumbered(one)) for one in found):
             problems.append(f"EvaluationFailed is {_short(found)}, expected {_short(expected)}")
     return problems
@@ -228,11 +224,9 @@ def _compare(what: str, expected: list[str], actual: list[str | None], ordered: 
 def _renumbered(value: JSON) -> JSON:
     """Event numbers in causes are AWS's own numbering."""
     if isinstance(value, str):
-        return _NUMBERS.sub("#N", value)
+        return _NUMBERS.sub("#0", value)
     if isinstance(value, dict):
-        return {
-            key: item if key in ("$regex", "was") else _renumbered(item) for key, item in value.items()
-        }
+        return {key: item if key in ("$regex", "was") else _renumbered(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_renumbered(item) for item in value]
     return value
@@ -241,5 +235,3 @@ def _renumbered(value: JSON) -> JSON:
 def _short(value: JSON) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 700 else text[:700] + "…"
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from typing import Protocol
@@ -12,6 +13,8 @@ from chimera_local.asl.frame import Frame, Request, Signal, World
 from chimera_local.asl.interpreter import Step
 from chimera_local.asl.model import TaskRunner
 from chimera_local.asl.resources import last_part, parse_resource
+
+_log = logging.getLogger(__name__)
 
 
 class Durable(Protocol):
@@ -52,8 +55,16 @@ async def drive(durable: Durable) -> None:
 
 
 def advance(machine: Machine, frame: Frame, signal: Signal, world: World) -> Request:
-    """One step of a scope; changes the frame."""
-    return Step(machine, frame, world).run(signal)
+    """One step of a scope; changes the frame.
+
+    A defect of the interpreter ends the scope as States.Runtime instead of leaving it hanging.
+    """
+    step = Step(machine, frame, world)
+    try:
+        return step.run(signal)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        _log.exception("the interpreter failed in %s, state %s", frame.scope, frame.state)
+        return step.broken(error)
 
 
 def perform(
@@ -87,4 +98,6 @@ def perform(
         if failure.error == TIMEOUT:
             return {"kind": "failure", "timed_out": True}
         return {"kind": "failure", "error": failure.error, "cause": failure.cause}
+    except Exception as error:  # noqa: BLE001 - whatever a runner lets through is the task's failure, not ours
+        return {"kind": "failure", "error": type(error).__name__, "cause": str(error)}
     return {"kind": "result", "output": output}

@@ -23,7 +23,10 @@ MAX_PAYLOAD_BYTES = 262_144
 
 def exceeds_limit(value: Any) -> bool:
     """Whether a JSON value is larger than the 256 KiB that a state may hand on."""
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()) > MAX_PAYLOAD_BYTES
+    return (
+        len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+        > MAX_PAYLOAD_BYTES
+    )
 
 
 class StatesError(Exception):

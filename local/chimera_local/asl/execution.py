@@ -70,7 +70,8 @@ def nested_input(value: JSON) -> JSON:
         return json.loads(value)
     except ValueError as error:
         raise StatesError(
-            "StepFunctions.InvalidExecutionInputException", f"Invalid State Machine Execution Input: '{error}'"
+            "StepFunctions.InvalidExecutionInputException",
+            f"Invalid State Machine Execution Input: '{error}'",
         ) from error
 
 

@@ -104,6 +104,7 @@ class FanMixin(StepBase):
             parent=frame.scope,
             index=index,
             outer={**frame.outer, **frame.variables},
+            last_event=frame.last_event,
         )
 
     def _open(self, frames: list[Frame], *, limit: int, tolerance: Tolerance, distributed: bool) -> Request:

@@ -37,6 +37,7 @@ class Frame:
     retry_count: int = 0
     forks: int = 0
     calls: int = 0
+    last_event: int = 0
     phase: dict[str, Any] | None = None
 
     def dumps(self) -> str:

@@ -250,10 +250,14 @@ class Step(TaskMixin, FanMixin):
                 self.world.emit(
                     "MapIterationFailed", None, {"name": frame.context["Map"]["Name"], "index": frame.index}
                 )
-            if self.body["Type"] == "Task":
+            if frame.state is not None and self.body["Type"] == "Task":
                 self.emit("TaskStateAborted")
         self.world.finish("FAILED", None, failure.error, failure.cause)
         return self._done()
+
+    def broken(self, error: Exception) -> Request:
+        """End the scope because the interpreter itself failed."""
+        return self._scope_failed(StatesError(RUNTIME, f"Internal error: {type(error).__name__}: {error}"))
 
     def _abandon(self, stop: Stop) -> Request:
         """End at once; first everything this scope has started, so that nothing outlives it."""

@@ -296,7 +296,9 @@ class _MemoryWorld:
     def emit(self, event_type: str, state: str | None, details: dict[str, JSON]) -> int:
         history = self._execution.history
         number = len(history) + 1
-        history.append(HistoryEvent(number, number - 1, event_type, state, self._engine.clock, details))
+        frame = self._scope.frame
+        history.append(HistoryEvent(number, frame.last_event, event_type, state, self._engine.clock, details))
+        frame.last_event = number
         return number
 
     def stop(self) -> Stop | None:
@@ -321,7 +323,12 @@ class _MemoryWorld:
         scope.output, scope.error, scope.cause = output, error, cause
         scope.order = float(next(self._engine.counter))
         if scope.frame.kind in ("root", "child"):
-            execution.status, execution.output, execution.error, execution.cause = status, output, error, cause
+            execution.status, execution.output, execution.error, execution.cause = (
+                status,
+                output,
+                error,
+                cause,
+            )
             execution.stopped_at = self._engine.clock
 
     def open_token(self) -> str:

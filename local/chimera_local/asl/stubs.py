@@ -22,7 +22,9 @@ class Stubs:
     """A TaskRunner made from a case's `tasks` and `recorded_tasks`; also does its `external_actions`."""
 
     def __init__(self, case: dict[str, Any]) -> None:
-        self._behaviours = {task["function_name"]: task for task in case.get("tasks") or () if "function_name" in task}
+        self._behaviours = {
+            task["function_name"]: task for task in case.get("tasks") or () if "function_name" in task
+        }
         self._recorded: list[dict[str, Any]] = list(case.get("recorded_tasks") or ())
         self._actions: list[tuple[str, dict[str, Any]]] = [
             (action[0], action[1] if len(action) > 1 else {}) for action in case.get("external_actions") or ()
@@ -108,13 +110,12 @@ class Stubs:
         return output
 
     def _replay(self, name: str) -> JSON:
-        recorded = self._next("function")
-        outcome = (recorded or {}).get("outcome") or {}
+        recorded = self._next("function") or {}
+        outcome = recorded.get("outcome") or {}
         kind = str(outcome.get("type", ""))
         if kind.endswith("Succeeded"):
             output = outcome.get("output")
-            invoked = (recorded or {}).get("resource") == "invoke" and isinstance(output, dict)
-            return output.get("Payload") if invoked else output
+            return output.get("Payload") if recorded.get("resource") == "invoke" else output
         if kind.endswith("TimedOut"):
             raise TaskFailure(TIMEOUT)
         if outcome.get("error"):

@@ -154,9 +154,9 @@ class App:
 
     def cfo(self, tenant_id: str) -> Cfo:
         """The CFO of a tenant."""
-        from chimera.usecases.cfo import Cfo
+        from chimera.usecases.cfo import Cfo, policy_of
 
-        return Cfo(self.ledger(tenant_id), self.signer, self.verifier, self.clock)
+        return Cfo(self.ledger(tenant_id), self.signer, self.verifier, self.clock, policy_of(self.settings))
 
     def publications(self, tenant_id: str) -> PostgresPublications:
         """Publications of a tenant."""

@@ -268,7 +268,9 @@ class ContentRows(Protocol):
         """Mark the task done or failed."""
         ...
 
-    def save_video(self, content_id: str, title: str, video: dict[str, Any], assets: list[dict[str, Any]]) -> None:
+    def save_video(
+        self, content_id: str, title: str, video: dict[str, Any], assets: list[dict[str, Any]]
+    ) -> None:
         """The video's facts and all files."""
         ...
 
@@ -306,4 +308,103 @@ class PublicationsOfContent(Protocol):
 
     def of_content(self, content_id: str) -> list[Row]:
         """Its publications."""
+        ...
+
+
+class PublicationRows(PublicationsOfContent, Protocol):
+    """Publications of one tenant; see adapters/postgres/publications.py."""
+
+    def subject(self, content_id: str, channel_id: str) -> Row:
+        """The content, if it may be published on the channel: `FORBIDDEN`, `POLICY_VIOLATION`, `CONFLICT`."""
+        ...
+
+    def plan(self, request: PublishRequest) -> Row:
+        """Enter the intent, once for each (content, channel)."""
+        ...
+
+    def ready(self, publication_id: str) -> Row:
+        """PLANNED becomes READY."""
+        ...
+
+    def claim_send(
+        self,
+        publication_id: str,
+        *,
+        state_version: int,
+        jti: str,
+        expires_at: datetime,
+        content_hash: str,
+        channel_id: str,
+    ) -> Row:
+        """Use up a grant: READY becomes SENDING."""
+        ...
+
+    def confirm(self, publication_id: str, receipt: Receipt) -> Row:
+        """It is posted."""
+        ...
+
+    def ambiguous(
+        self, publication_id: str, *, attempt: int | None, error: dict[str, Any], worker_ended: bool
+    ) -> Row:
+        """The outcome of a send is not known."""
+        ...
+
+    def fail_permanent(self, publication_id: str, *, attempt: int, error: dict[str, Any]) -> Row:
+        """It will never be posted."""
+        ...
+
+    def back_to_ready(self, publication_id: str, *, looked_up_at: datetime, dedupes_by_key: bool) -> Row:
+        """A look-up found nothing."""
+        ...
+
+    def needs_human(self, publication_id: str, *, error: dict[str, Any], at_once: bool = False) -> Row:
+        """A look-up had no answer."""
+        ...
+
+    def get(self, publication_id: str) -> Row:
+        """The row; `NOT_FOUND`."""
+        ...
+
+
+class ReviewRows(Protocol):
+    """Reviews of one tenant; see adapters/postgres/reviews.py."""
+
+    def request(self, kind: Any, subject_id: str, subject_hash: str, reason: str, task_token: str) -> Row:
+        """Ask for a decision about this version, once."""
+        ...
+
+    def approve_in_advance(
+        self, kind: Any, subject_id: str, subject_hash: str, by: str, note: str = ""
+    ) -> Row:
+        """Approved beforehand."""
+        ...
+
+    def decide(self, review_id: str, decision: Any, by: str, note: str, expected_hash: str) -> Row:
+        """A person's decision about this version."""
+        ...
+
+    def undelivered(self, limit: int = 100, review_id: str | None = None) -> list[Row]:
+        """Decisions whose run was not told."""
+        ...
+
+    def mark_delivered(self, review_id: str, task_token: str) -> None:
+        """The run was told."""
+        ...
+
+    def get(self, review_id: str) -> Row:
+        """The review; `NOT_FOUND`."""
+        ...
+
+
+class EngagementRows(Protocol):
+    """Measurements of one tenant; see adapters/postgres/engagement.py."""
+
+    def open_dues(self, dues: dict[str, float], limit: int) -> list[Row]:
+        """What is due and not measured."""
+        ...
+
+    def record(
+        self, publication_id: str, due: str, metrics: EngagementMetrics, *, valid_for_seconds: float | None
+    ) -> Row:
+        """Keep a measurement, once for each due time."""
         ...

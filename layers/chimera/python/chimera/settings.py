@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     min_roi_hurdle_rate: Decimal = Field(
         default=Decimal("1.5"), validation_alias=AliasChoices("CHIMERA_MIN_ROI_HURDLE_RATE", "MIN_ROI_HURDLE_RATE")
     )
+    max_transaction: Decimal = Field(default=Decimal(10_000), gt=0, description="USD; more in one request is refused")
+    risk_threshold: Decimal = Field(default=Decimal("0.7"), ge=0, le=1, description="Above it a person decides")
+    risk_weights: str = Field(default="", description="Such as 'pressure=0.35 timing=0.2'; the rest keep their defaults")
     approval_ttl_seconds: int = Field(default=86_400, ge=60)
 
     # sources: the base addresses are settings so that tests and mirrors can stand in

@@ -8,8 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from chimera.errors import ChimeraError
 
-CLAIMS = ("exp", "iat", "sub", "aud", "iss", "jti")
-OPTIONS: Any = {"require": list(CLAIMS), "strict_aud": True}
+TYPES = {"exp": int, "iat": int, "sub": str, "aud": str, "iss": str, "jti": str}
+OPTIONS: Any = {"require": list(TYPES), "strict_aud": True}
+WRONG = (jwt.PyJWTError, ValueError, TypeError, KeyError, RecursionError, OverflowError)
 
 
 def decode(token: str, audience: str, issuer: str, keys: Mapping[str, RSAPublicKey]) -> dict[str, Any]:
@@ -18,17 +19,12 @@ def decode(token: str, audience: str, issuer: str, keys: Mapping[str, RSAPublicK
         if type(token) is not str or len(token) > 8192:
             raise ValueError("not a compact token of at most 8192 characters")
         header = jwt.get_unverified_header(token)
-        if (
-            set(header) - {"alg", "kid", "typ"}
-            or header.get("typ", "JWT") != "JWT"
-            or header.get("kid") not in keys
-        ):
+        if set(header) - {"alg", "kid", "typ"} or header.get("typ", "JWT") != "JWT":
             raise ValueError("unexpected header")
         claims = jwt.decode(token, keys[header["kid"]], ["RS256"], OPTIONS, audience=audience, issuer=issuer)
-        if not all(type(claims[name]) is (int if name in ("exp", "iat") else str) for name in CLAIMS):
+        if not all(type(claims[name]) is kind for name, kind in TYPES.items()):
             raise ValueError("a claim has the wrong type")
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
-        raise ChimeraError(
-            "UNAUTHENTICATED", "the token is not accepted", {"reason": type(error).__name__}
-        ) from None
+    except WRONG as error:
+        reason = {"reason": type(error).__name__}
+        raise ChimeraError("UNAUTHENTICATED", "the token is not accepted", reason) from None
     return claims

@@ -1,4 +1,5 @@
-"""The CFO's rules, pure: periods of an instant, what counts against what, the order of the rules, the risk score."""
+"""The CFO's rules, pure: periods of an instant, what counts against what, the order of the rules, the risk
+score."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ RISK_VERSION = "risk-1"
 
 
 def periods_of(instant: datetime) -> dict[str, str]:
-    """UTC day, ISO week and month of an aware instant: `{"D": "2026-11-21", "W": "2026-W47", "M": "2026-11"}`.
+    """UTC day, ISO week and month of an aware instant: `{"D": "2026-11-21", "W": "2026-W47", "M":
+    "2026-11"}`.
 
     The ISO week-year is not always the calendar year: 2027-01-01 is in 2026-W53.
     """
@@ -137,7 +139,8 @@ class ApprovalRequest(Model):
         return int(self.request_cost * MICROS)
 
     def sha256(self, **more: str) -> bytes:
-        """Hash of the request's meaning (RFC 8785): `1.5` and `1.50` are the same cost, another word is another request."""
+        """Hash of the request's meaning (RFC 8785): `1.5` and `1.50` are the same cost, another word is
+        another request."""
         return sha256(rfc8785.dumps({**request_fields(self), **more})).digest()
 
 
@@ -256,7 +259,8 @@ class Ruling:
 
 
 def check_control(state: str | None) -> None:
-    """`SYSTEM_STOPPED` unless the switch lets money be spent; a missing row is a STOP. Nothing is decided then."""
+    """`SYSTEM_STOPPED` unless the switch lets money be spent; a missing row is a STOP. Nothing is decided
+    then."""
     if state not in SPENDING_STATES:
         raise ChimeraError(
             "SYSTEM_STOPPED",
@@ -273,7 +277,8 @@ def rule(
     *,
     waive_risk: bool = False,
 ) -> Ruling:
-    """The first rule that matches decides; equality always passes. `remaining` holds every counter of the request, in micros.
+    """The first rule that matches decides; equality always passes. `remaining` holds every counter of the
+    request, in micros.
 
     Order: currency, size, ROI, budget, risk. The control switch comes before all of them (`check_control`).
     """
@@ -290,7 +295,8 @@ def rule(
     if amount > policy.max_transaction_micros:
         return rejected(
             "TRANSACTION_TOO_LARGE",
-            f"{usd(amount)} is above the largest transaction, {usd(policy.max_transaction_micros)} {policy.currency}",
+            f"{usd(amount)} is above the largest transaction, {usd(policy.max_transaction_micros)}"
+            f" {policy.currency}",
         )
     if request.projected_roi < policy.hurdle:
         return rejected(
@@ -315,7 +321,8 @@ def rule(
 
 
 def parse_weights(text: str) -> RiskWeights:
-    """`"pressure=0.35 timing=0.2"` -> weights; what is not named keeps its default. `VALIDATION_FAILED` otherwise."""
+    """`"pressure=0.35 timing=0.2"` -> weights; what is not named keeps its default. `VALIDATION_FAILED`
+    otherwise."""
     known = RiskWeights()
     values: dict[str, Decimal] = {}
     for part in re.split(r"[\s,]+", text.strip()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -11,7 +11,7 @@ from typing import Any
 
 import rfc8785
 
-from chimera.domain.cfo import RISK_VERSION, scopes_of
+from chimera.domain.cfo import PERIOD_NAMES, RISK_VERSION, CfoPolicy, CounterKey, RiskFeatures, scopes_of
 
 APPROVAL_PREFIX = b"chimera.cfo.approval.v1\n"
 ENTRY_PREFIX = b"chimera.cfo.entry.v1\n"
@@ -79,9 +79,11 @@ def timestamp(instant: datetime) -> str:
 
 
 def body_fields(entry: Entry) -> dict[str, Any]:
-    """What the chain and the signature cover, from the row's columns alone. For an approval these are the token's claims.
+    """What the chain and the signature cover, from the row's columns alone. For an approval these are the
+    token's claims.
 
-    Amounts are strings (RFC 8785 numbers are binary doubles). Justification and ROI are in `req_sha256`, the rest of
+    Amounts are strings (RFC 8785 numbers are binary doubles). Justification and ROI are in `req_sha256`, the
+    rest of
     the row's columns in `details_sha256`. `prev` makes every signature a signature over all rows before it.
     """
     fields: dict[str, Any] = {
@@ -137,8 +139,33 @@ def row_hash(prev_hash: bytes, body: bytes) -> bytes:
 
 
 def signing_message(entry: Entry) -> bytes:
-    """The bytes that are signed: a prefix that says what for, then the stored body. Only an approval opens a purse."""
+    """The bytes that are signed: a prefix that says what for, then the stored body. Only an approval opens a
+    purse."""
     return (APPROVAL_PREFIX if entry.is_approval else ENTRY_PREFIX) + entry.body
+
+
+@dataclass(frozen=True)
+class Override:
+    """A person's answer to an escalated decision."""
+
+    request_id: str
+    by: str
+    approve: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Where an approval stands: RESERVED, SIGNED, DISPATCHED, then SETTLED, RELEASED or EXPIRED."""
+
+    request_id: str
+    state: str
+    amount_micros: int
+    category: str
+    periods: dict[str, str]
+    expires_at: datetime
+    control_epoch: int
+    spender: str | None
 
 
 @dataclass(frozen=True)
@@ -158,7 +185,8 @@ class LimitChange:
 
 @dataclass(frozen=True)
 class BudgetLine:
-    """One counter of a current period, in micros. `remaining` is never negative: a cut below what is used freezes."""
+    """One counter of a current period, in micros. `remaining` is never negative: a cut below what is used
+    freezes."""
 
     period: str
     category: str
@@ -192,3 +220,36 @@ class VerifyReport:
     problems: list[str] = field(default_factory=list)
     unsigned: int = 0
     head: str = ""
+
+
+def decision_details(
+    features: RiskFeatures,
+    policy: CfoPolicy,
+    remaining: Mapping[CounterKey, int],
+    used: int,
+    override: Override | None,
+) -> dict[str, Any]:
+    """All that the decision rested on, and what is left after it: strings only, so that its hash has one
+    form."""
+    left = {
+        name: str(max(0, min(micros for (_, kind, _), micros in remaining.items() if kind == k) - used))
+        for k, name in PERIOD_NAMES.items()
+    }
+    details: dict[str, Any] = {
+        "remaining_micros": left,
+        "risk": {
+            "version": RISK_VERSION,
+            "features": {name: str(value) for name, value in asdict(features).items()},
+            "weights": {name: str(value) for name, value in asdict(policy.weights).items()},
+            "threshold": str(policy.risk_threshold),
+        },
+        "hurdle": str(policy.hurdle),
+    }
+    if override is not None:
+        details["override"] = {
+            "of": override.request_id,
+            "by": override.by,
+            "approve": str(override.approve).lower(),
+            "note": override.note,
+        }
+    return details

@@ -15,7 +15,7 @@ from chimera.domain.ids import stable_id
 from chimera.domain.models import Brief, Material, Model, Trend
 from chimera.domain.money import to_micros
 from chimera.domain.options import RunOptions
-from chimera.media.models import SHORT_SIDE
+from chimera.media.models import SHORT_SIDE, SceneSpec, frame_size
 from chimera.ports import Clock, ContentRows, MediaStore, PersonaRows, Verifier
 from chimera.usecases.costs import metered, noted
 from chimera.usecases.scope import Scope
@@ -155,16 +155,19 @@ def paint(made: MadeContent, canvas: Any) -> dict[str, Any]:
         metered(media, scope.prefix, "pictures", gigabytes=1),
         tempfile.TemporaryDirectory(prefix="pictures-") as folder,
     ):
-        files = canvas.paint_all(
-            scenes=brief.scenes,
-            title=brief.title,
-            seed=seed,
-            aspect=options["aspect"],
-            height=options["resolution"],
-            folder=Path(folder),
-        )
         scenes = []
-        for path in files:
+        size = frame_size(options["aspect"], options["resolution"])
+        for index, scene in enumerate(brief.scenes):
+            path = Path(folder) / f"scene-{index:03d}.png"
+            canvas.paint(
+                SceneSpec(**scene.model_dump()),
+                index=index,
+                count=len(brief.scenes),
+                title=brief.title,
+                seed=seed,
+                size=size,
+                out_png=path,
+            )
             media.put_file(scope.key("pictures", path.name), path)
             scenes.append({"image": path.name})
     result = {
@@ -204,13 +207,19 @@ class Produce(Scope):
 
 
 def check_approval(event: Produce, verifier: Verifier, clock: Clock) -> None:
-    """No valid, unexpired signature of the CFO for this production, no production: `INVALID_SIGNATURE`."""
+    """No valid signature of the CFO for this production, no production: `INVALID_SIGNATURE`.
+
+    When it ends was checked by the ledger at its single dispatch; a production that goes on after a crash is not late.
+    """
     verify_approval(
-        event.approval.get("token") or {},
+        event.approval.get("token"),
         verifier,
         now=clock.now(),
-        request_id=event.approval.get("request_id", ""),
+        request_id=str(event.approval.get("request_id", "")),
         agent_id=stable_id(event.tenant_id, "artist"),
+        tenant_id=event.tenant_id,
+        amount_micros=None,
+        check_expiry=False,
     )
 
 

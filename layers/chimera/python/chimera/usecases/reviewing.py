@@ -1,32 +1,13 @@
-"""The steps at which a run waits for a person, and what a person's answer changes."""
+"""The steps at which a run waits for a person: the run says so, and what the answer changes."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
-from chimera.domain.reviewing import spend_hash
-from chimera.ports import ContentRows, Row, RunRows
+from chimera.ports import ContentRows, ReviewRows, RunRows, Workflows
+from chimera.usecases import review
+from chimera.usecases.review import ApproveInAdvance, RequestApproval, RequestReview
 from chimera.usecases.scope import Scope
-
-
-class ReviewRows(Protocol):
-    """The reviews of one tenant; see adapters/postgres/reviews.py."""
-
-    def request(self, kind: Any, subject_id: str, subject_hash: str, reason: str, task_token: str) -> Row:
-        """Ask for a decision, once for each version."""
-        ...
-
-    def approve_in_advance(self, kind: Any, subject_id: str, subject_hash: str, by: str, note: str = "") -> Row:
-        """Record an approval that was given before."""
-        ...
-
-
-class RequestReview(Scope):
-    """Input of `request_review`."""
-
-    content_hash: str
-    reason: str = ""
-    task_token: str
 
 
 class RecordDecision(Scope):
@@ -35,25 +16,20 @@ class RecordDecision(Scope):
     review: dict[str, Any]
 
 
-class ApproveInAdvance(Scope):
-    """Input of `approve_in_advance`."""
-
-    content_hash: str
-
-
-class RequestApproval(Scope):
-    """Input of `request_approval`: the escalated request and the CFO's answer."""
-
-    request: dict[str, Any]
-    approval: dict[str, Any]
-    task_token: str
+def request_review(
+    event: RequestReview, reviews: ReviewRows, workflows: Workflows, runs: RunRows
+) -> dict[str, Any]:
+    """Ask about this version of the content. The run's status comes first: a decision may be there at once."""
+    runs.set_status(event.run_id, "waiting_review")
+    return review.request_review(event, reviews, workflows)
 
 
-def request_review(event: RequestReview, reviews: ReviewRows, runs: RunRows) -> dict[str, Any]:
-    """Ask about this version of the content; the run says that it waits."""
-    row = reviews.request("content", event.content_id, event.content_hash, event.reason, event.task_token)
-    runs.set_status(event.run_id, "waiting_review", review_id=str(row["id"]))
-    return {"review_id": str(row["id"])}
+def request_approval(
+    event: RequestApproval, reviews: ReviewRows, workflows: Workflows, runs: RunRows
+) -> dict[str, Any]:
+    """Ask a person about an escalated spend."""
+    runs.set_status(event.run_id, "waiting_approval")
+    return review.request_approval(event, reviews, workflows)
 
 
 def record_decision(event: RecordDecision, content: ContentRows, runs: RunRows) -> dict[str, Any]:
@@ -62,23 +38,14 @@ def record_decision(event: RecordDecision, content: ContentRows, runs: RunRows) 
     if decision == "approved":
         content.advance(event.content_id, ("review", "ready"), stage="ready")
     runs.set_status(event.run_id, "running")
-    return {"decision": decision}
+    return {"decision": decision, "by": event.review.get("by")}
 
 
 def approve_in_advance(
     event: ApproveInAdvance, reviews: ReviewRows, content: ContentRows, runs: RunRows
 ) -> dict[str, Any]:
     """Record the approval given at the start of the run; `POLICY_VIOLATION` if the judge rejected this version."""
-    by = str(runs.get(event.run_id)["options"].get("approved_by") or "the run's owner")
-    row = reviews.approve_in_advance("content", event.content_id, event.content_hash, by)
+    by = str(runs.get(event.run_id)["options"].get("approved_by") or event.by)
+    answer = review.approve_in_advance(event.model_copy(update={"by": by}), reviews)
     content.advance(event.content_id, ("review", "ready"), stage="ready")
-    return {"review_id": str(row["id"]), "decision": "approved"}
-
-
-def request_approval(event: RequestApproval, reviews: ReviewRows, runs: RunRows) -> dict[str, Any]:
-    """Ask a person about an escalated spend."""
-    subject = spend_hash(event.request)
-    reason = str(event.approval.get("reason") or "the CFO asks a person")
-    row = reviews.request("spend", event.request["request_id"], subject, reason, event.task_token)
-    runs.set_status(event.run_id, "waiting_approval", review_id=str(row["id"]))
-    return {"review_id": str(row["id"])}
+    return answer

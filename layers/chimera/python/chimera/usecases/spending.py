@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from chimera.domain.ids import stable_id
 from chimera.errors import ChimeraError
-from chimera.ports import ContentRows
+from chimera.ports import ContentRows, RunRows
 from chimera.usecases.cfo import Cfo
 from chimera.usecases.costs import noted
 from chimera.usecases.production import MadeContent
@@ -45,24 +46,20 @@ def approve(event: Approve, cfo: Cfo, content: ContentRows) -> dict[str, Any]:
     return answer
 
 
-def override(event: OverrideApproval, cfo: Cfo, content: ContentRows) -> dict[str, Any]:
-    """A person's yes asks the CFO again, with the risk waived; a no is a rejection."""
-    if event.review.get("decision") != "approved":
-        return {
-            "decision": "rejected",
-            "approved": False,
-            "code": "APPROVAL_REQUIRED",
-            "reason": f"{event.review.get('by') or 'a person'} rejected the escalated request",
-            "request_id": event.request["request_id"],
-        }
-    answer = cfo.approve_override(event.request, by=str(event.review.get("by") or ""))
+def override(event: OverrideApproval, cfo: Cfo, content: ContentRows, runs: RunRows) -> dict[str, Any]:
+    """A person's answer to an escalated request is a decision of its own in the ledger; it waives risk, never budget."""
+    runs.set_status(event.run_id, "running")
+    yes = event.review.get("decision") == "approved"
+    by, note = str(event.review.get("by") or "unknown"), str(event.review.get("note") or "")
+    answer = cfo.approve_override(event.request, by, approve=yes, note=note)
     content.advance(event.content_id, ("draft",), approval_request_id=answer["request_id"])
     return answer
 
 
 def dispatch(event: Dispatch, cfo: Cfo, content: ContentRows) -> dict[str, Any]:
     """Use the approval, once; only then does the content begin to be made."""
-    cfo.dispatch(event.approval["token"], spender=event.spender)
+    agent = stable_id(event.tenant_id, "artist")
+    cfo.dispatch(event.approval.get("token"), event.spender, request_id=event.approval["request_id"], agent_id=agent)
     content.advance(event.content_id, ("draft", "generating"), stage="generating")
     return {"request_id": event.approval["request_id"]}
 

@@ -53,9 +53,11 @@ def persona_id(tenant_id: str) -> str:
 
 
 def seed_tenant(connection: psycopg.Connection[Any], tenant_id: str, settings: Settings) -> None:
-    """Insert what is missing, in one transaction; safe to run at every start-up and by several processes at once.
+    """Insert what is missing, in one transaction; safe to run at every start-up and by several processes at
+    once.
 
-    Limits follow the settings when those changed since the last time (a LIMIT_CHANGE row in the ledger); a limit that
+    Limits follow the settings when those changed since the last time (a LIMIT_CHANGE row in the ledger); a
+    limit that
     a person set at run time stays otherwise. What a person changed (switch, persona, channel) is left alone.
     """
     with connection.transaction():
@@ -67,7 +69,8 @@ def seed_tenant(connection: psycopg.Connection[Any], tenant_id: str, settings: S
         )
         cursor.execute("SELECT 1 FROM tenants WHERE tenant_id = %s FOR NO KEY UPDATE", (tenant_id,))
         cursor.execute(
-            "INSERT INTO controls (state, changed_by, reason) VALUES ('RUN', 'start-up', 'new tenant') ON CONFLICT DO NOTHING"
+            "INSERT INTO controls (state, changed_by, reason) VALUES ('RUN', 'start-up', 'new tenant') ON"
+            " CONFLICT DO NOTHING"
         )
         for role in ROLES:
             cursor.execute(
@@ -75,7 +78,8 @@ def seed_tenant(connection: psycopg.Connection[Any], tenant_id: str, settings: S
                 (agent_id(tenant_id, role), role, Jsonb(CAPABILITIES[role])),
             )
         cursor.execute(
-            "INSERT INTO channels (id, platform, name) VALUES (%s, 'local', 'Local feed') ON CONFLICT DO NOTHING",
+            "INSERT INTO channels (id, platform, name) VALUES (%s, 'local', 'Local feed') ON CONFLICT DO"
+            " NOTHING",
             (LOCAL_CHANNEL,),
         )
         cursor.execute(

@@ -24,7 +24,8 @@ class BrandCheck:
         """Check every published text against the persona's guidelines."""
         content = Subject.model_validate(subject)
         guidelines = content.profile.brand_guidelines
-        texts = content.published_text()
+        # An address is not the persona's choice of words.
+        texts = {place: re.sub(r"https?://\S+", "", text) for place, text in content.published_text().items()}
         hits = [f"{term!r} in {place}" for place, text in texts.items() for term in avoided(text, guidelines.avoid)]
         spoken = f"{content.title}\n{content.script}"
         faults = _shouting(spoken)

@@ -23,7 +23,8 @@ _INSERT = f"INSERT INTO ledger ({', '.join(FIELDS)}) VALUES ({', '.join(f'%({nam
 
 
 def database_now(connection: Conn) -> datetime:
-    """The database's clock, read now (not the transaction's start): the only clock that decides about money."""
+    """The database's clock, read now (not the transaction's start): the only clock that decides about
+    money."""
     row = connection.cursor(row_factory=dict_row).execute("SELECT clock_timestamp() AS now").fetchone()
     assert row is not None
     now: datetime = row["now"]
@@ -59,7 +60,8 @@ def append(
     details: Mapping[str, Any] | None = None,
     key_id: str = "",
 ) -> Entry:
-    """Write one row under the chain head's lock, which is always the last lock taken. Numbers in `details` are strings."""
+    """Write one row under the chain head's lock, which is always the last lock taken. Numbers in `details`
+    are strings."""
     cursor = connection.cursor(row_factory=dict_row)
     head = cursor.execute("SELECT seq, hash FROM chain_head WHERE shard = 0 FOR UPDATE").fetchone()
     if head is None:
@@ -115,10 +117,13 @@ def change_limits(
     now: datetime | None = None,
     configured: bool = False,
 ) -> Entry | None:
-    """Set limits (micros by scope and kind) from the current period on, as one LIMIT_CHANGE row; None if nothing changes.
+    """Set limits (micros by scope and kind) from the current period on, as one LIMIT_CHANGE row; None if
+    nothing changes.
 
-    A limit below what is reserved and spent already freezes the period: nothing is left, and nothing goes negative.
-    `configured` notes the values as those of the settings, so that the next start-up sees whether they were edited.
+    A limit below what is reserved and spent already freezes the period: nothing is left, and nothing goes
+    negative.
+    `configured` notes the values as those of the settings, so that the next start-up sees whether they were
+    edited.
     """
     cursor = connection.cursor(row_factory=dict_row)
     cursor.execute("SELECT 1 FROM tenants WHERE tenant_id = %s FOR NO KEY UPDATE", (tenant_id,))
@@ -172,7 +177,6 @@ def change_limits(
     )
 
 
-def key_filter(keys: Sequence[CounterKey]) -> tuple[str, list[str]]:
-    """A condition for exactly these budget rows, and its parameters."""
-    condition = f"(scope, kind, period_id) IN ({', '.join(['(%s, %s, %s)'] * len(keys))})"
-    return condition, [part for key in keys for part in key]
+def key_columns(keys: Sequence[CounterKey]) -> tuple[list[str], list[str], list[str]]:
+    """Budget rows as the three arrays that the queries unnest."""
+    return [key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys]

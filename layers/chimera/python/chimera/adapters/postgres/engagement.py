@@ -42,32 +42,50 @@ class PostgresEngagement:
             ).fetchall()
 
     def record(
-        self, publication_id: str, due: str, metrics: EngagementMetrics, recorded_at: datetime | None = None
+        self,
+        publication_id: str,
+        due: str,
+        metrics: EngagementMetrics,
+        *,
+        valid_for_seconds: float | None,
     ) -> Row:
-        """Keep a measurement; the first one for a due time stays. `NOT_FOUND` for an unknown publication."""
+        """Keep a measurement; the first one for a due time stays. `NOT_FOUND` for an unknown publication.
+
+        `valid_for_seconds`: seconds after publication until which a count still belongs to this due time
+        (None: for ever). A later one is kept as "no data": it would be the next due time's number.
+        """
         with self._db.transaction(self._tenant) as tx:
+            published = tx.execute(
+                "SELECT content_id, %(valid)s::float8 IS NOT NULL AND published_at"
+                "   + make_interval(secs => coalesce(%(valid)s::float8, 0)) <= clock_timestamp() AS late"
+                " FROM publications WHERE id = %(id)s AND state = 'CONFIRMED'",
+                {"valid": valid_for_seconds, "id": publication_id},
+            ).fetchone()
+            if published is None:
+                raise ChimeraError(
+                    "NOT_FOUND",
+                    f"no confirmed publication {publication_id!r}",
+                    {"publication_id": publication_id},
+                )
+            kept = EngagementMetrics() if published["late"] else metrics
             tx.execute(
                 "INSERT INTO engagement (id, publication_id, content_id, due, views, likes, comments, shares,"
-                " engagement_rate, recorded_at) SELECT %(id)s, p.id, p.content_id, %(due)s, %(views)s,"
-                " %(likes)s,"
-                " %(comments)s, %(shares)s, %(engagement_rate)s, coalesce(%(at)s, clock_timestamp())"
-                " FROM publications p WHERE p.id = %(publication)s ON CONFLICT (publication_id, due) DO"
-                " NOTHING",
+                " engagement_rate, recorded_at) VALUES (%(id)s, %(publication)s, %(content)s, %(due)s,"
+                " %(views)s,"
+                " %(likes)s, %(comments)s, %(shares)s, %(engagement_rate)s, clock_timestamp())"
+                " ON CONFLICT (publication_id, due) DO NOTHING",
                 {
                     "id": new_id(),
-                    "due": due,
-                    "at": recorded_at,
                     "publication": publication_id,
-                    **metrics.model_dump(),
+                    "content": published["content_id"],
+                    "due": due,
+                    **kept.model_dump(),
                 },
             )
             row = tx.execute(
                 "SELECT * FROM engagement WHERE publication_id = %s AND due = %s", (publication_id, due)
             ).fetchone()
-        if row is None:
-            raise ChimeraError(
-                "NOT_FOUND", f"no publication {publication_id!r}", {"publication_id": publication_id}
-            )
+        assert row is not None
         return row
 
     def of_publication(self, publication_id: str) -> list[Row]:

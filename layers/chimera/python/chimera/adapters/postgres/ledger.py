@@ -1,7 +1,9 @@
 """The ledger in Postgres: the one place that can say "approved".
 
-One short transaction decides: lock the budget rows in a fixed order, read the clock, apply the rules, reserve, write one
-ledger row. The lock order everywhere is reservation -> limits -> budget rows (sorted) -> chain head. What holds at every commit:
+One short transaction decides: lock the budget rows in a fixed order, read the clock, apply the rules,
+reserve, write one
+ledger row. The lock order everywhere is reservation -> limits -> budget rows (sorted) -> chain head. What
+holds at every commit:
 
 - I1 0 <= reserved, 0 <= spent, reserved + spent <= limit, for every (scope, kind, period)
 - I2 one decision per request, one resolution (settle, release, expire) at most, and only of an approval
@@ -12,20 +14,17 @@ ledger row. The lock order everywhere is reservation -> limits -> budget rows (s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from chimera.adapters.postgres.chain import append, change_limits, key_filter
+from chimera.adapters.postgres.chain import append, change_limits, key_columns
 from chimera.adapters.postgres.database import Connection, Row
 from chimera.adapters.postgres.ledger_reads import LedgerReads, decision_on, known_uuid, resolution_of
 from chimera.domain.approval import Claims
 from chimera.domain.cfo import (
     KINDS,
-    PERIOD_NAMES,
-    RISK_VERSION,
     SCOPES,
     ApprovalRequest,
     CfoPolicy,
@@ -38,22 +37,12 @@ from chimera.domain.cfo import (
     rule,
 )
 from chimera.domain.ids import stable_id
-from chimera.domain.ledger import Entry, entry_from_row
+from chimera.domain.ledger import Entry, Override, decision_details, entry_from_row
 from chimera.domain.money import MAX_MICROS, usd
 from chimera.errors import ChimeraError
 
 EXPIRY_GRACE = timedelta(seconds=30)
 """The job waits longer than spenders do (they refuse 30 s early): clocks differ."""
-
-
-@dataclass(frozen=True)
-class Override:
-    """A person's answer to an escalated decision."""
-
-    request_id: str
-    by: str
-    approve: bool
-    note: str = ""
 
 
 class PostgresLedger(LedgerReads):
@@ -66,7 +55,8 @@ class PostgresLedger(LedgerReads):
     ) -> Entry:
         """The decision's row: written now, or the one written when this request first came.
 
-        `CONFLICT` when the request id came before with another body, `FORBIDDEN` for an agent that is not the tenant's,
+        `CONFLICT` when the request id came before with another body, `FORBIDDEN` for an agent that is not the
+        tenant's,
         `SYSTEM_STOPPED` (nothing written) when the switch forbids spending.
         """
         return self._retry(lambda c: self._decide(c, request, policy, key_id, override))
@@ -106,16 +96,16 @@ class PostgresLedger(LedgerReads):
             )
         approved = ruling.decision == "approved"
         if approved:
-            condition, parameters = key_filter(keys)
             updated = c.execute(
                 "UPDATE budget_tracking SET reserved_micros = reserved_micros + %s, ver = ver + 1"
-                f" WHERE {condition}",
-                [request.amount_micros, *parameters],
+                " WHERE (scope, kind, period_id) IN (SELECT * FROM unnest(%s::text[], %s::text[],"
+                " %s::text[]))",
+                (request.amount_micros, *key_columns(keys)),
             )
             if updated.rowcount != len(keys):
                 raise ChimeraError("INTERNAL", f"{updated.rowcount} of {len(keys)} budget rows reserved")
         used = request.amount_micros if approved else 0
-        details = _decision_details(features, policy, remaining, used, override)
+        details = decision_details(features, policy, remaining, used, override)
         entry = append(
             c,
             self.tenant_id,
@@ -177,7 +167,8 @@ class PostgresLedger(LedgerReads):
         if entry.decision != "escalated":
             raise ChimeraError(
                 "CONFLICT",
-                f"request {override.request_id} is {entry.decision}, only an escalated one waits for a person",
+                f"request {override.request_id} is {entry.decision}, only an escalated one waits for a"
+                f" person",
                 {"decision": entry.decision},
             )
         return entry
@@ -185,21 +176,27 @@ class PostgresLedger(LedgerReads):
     def _lock_budget(
         self, c: Connection, request_type: str
     ) -> tuple[datetime, list[CounterKey], dict[CounterKey, int]]:
-        """Lock this moment's budget rows; the moment is read again after the lock, and if a period ended meanwhile: again."""
+        """Lock this moment's budget rows; the moment is read again after the lock, and if a period ended
+        meanwhile: again."""
         now = self._now(c)
         while True:
             keys = counters(request_type, periods_of(now))
-            condition, parameters = key_filter(keys)
-            query = (
-                "SELECT scope, kind, period_id, limit_micros, reserved_micros, spent_micros FROM budget_tracking"
-                f" WHERE {condition} ORDER BY scope, kind, period_id FOR UPDATE"
-            )
             found = c.execute(
-                f"SELECT count(*) AS n FROM budget_tracking WHERE {condition}", parameters
+                "SELECT count(*) AS n FROM budget_tracking"
+                " WHERE (scope, kind, period_id) IN (SELECT * FROM unnest(%s::text[], %s::text[],"
+                " %s::text[]))",
+                key_columns(keys),
             ).fetchone()
             if found is None or found["n"] != len(keys):
                 self._create_rows(c, keys)
-            rows = c.execute(query, parameters).fetchall()
+            rows = c.execute(
+                "SELECT scope, kind, period_id, limit_micros, reserved_micros, spent_micros FROM"
+                " budget_tracking"
+                " WHERE (scope, kind, period_id) IN (SELECT * FROM unnest(%s::text[], %s::text[],"
+                " %s::text[]))"
+                " ORDER BY scope, kind, period_id FOR UPDATE",
+                key_columns(keys),
+            ).fetchall()
             if len(rows) != len(keys):
                 raise ChimeraError(
                     "INTERNAL", "the tenant has no budget limits: seed it first", {"rows": len(rows)}
@@ -268,7 +265,8 @@ class PostgresLedger(LedgerReads):
         def attach(c: Connection) -> Entry:
             # reservation before ledger_signature, as everywhere
             c.execute(
-                "UPDATE reservation SET state = 'SIGNED', state_version = state_version + 1 WHERE state = 'RESERVED'"
+                "UPDATE reservation SET state = 'SIGNED', state_version = state_version + 1 WHERE state ="
+                " 'RESERVED'"
                 " AND decision_tx = (SELECT tx_id FROM ledger WHERE seq = %s)",
                 (seq,),
             )
@@ -284,9 +282,11 @@ class PostgresLedger(LedgerReads):
         return self._retry(attach)
 
     def dispatch(self, claims: Claims, spender: str) -> bool:
-        """Let one spender use the approval, once, before anything is spent. True the first time, False when it asks again.
+        """Let one spender use the approval, once, before anything is spent. True the first time, False when
+        it asks again.
 
-        `INVALID_SIGNATURE`: not this ledger's approval, ended, or expired. `CONFLICT`: used by another spender, or closed.
+        `INVALID_SIGNATURE`: not this ledger's approval, ended, or expired. `CONFLICT`: used by another
+        spender, or closed.
         `SYSTEM_STOPPED`: the switch forbids spending.
         """
         if not 0 < len(spender) <= 500:
@@ -321,7 +321,8 @@ class PostgresLedger(LedgerReads):
                     {"state": state, "expires_at": row["expires_at"].isoformat()},
                 )
             c.execute(
-                "UPDATE reservation SET state = 'DISPATCHED', state_version = state_version + 1, spender = %s,"
+                "UPDATE reservation SET state = 'DISPATCHED', state_version = state_version + 1, spender ="
+                " %s,"
                 " dispatched_at = clock_timestamp() WHERE request_id = %s AND state = 'SIGNED'",
                 (spender, claims.request_id),
             )
@@ -341,7 +342,8 @@ class PostgresLedger(LedgerReads):
     ) -> Entry:
         """Charge what it really cost (0 … reserved) to the periods of the decision and give the rest back.
 
-        Again with the same amount: the same row. `CONFLICT`: another amount, never dispatched, or closed otherwise.
+        Again with the same amount: the same row. `CONFLICT`: another amount, never dispatched, or closed
+        otherwise.
         `BUDGET_EXCEEDED`: more than was reserved; the reservation stays as it is.
         """
         if actual_micros < 0:
@@ -365,7 +367,8 @@ class PostgresLedger(LedgerReads):
             if actual_micros > row["amount_micros"]:
                 raise ChimeraError(
                     "BUDGET_EXCEEDED",
-                    f"{usd(actual_micros)} spent, {usd(row['amount_micros'])} USD reserved: the cost was not capped",
+                    f"{usd(actual_micros)} spent, {usd(row['amount_micros'])} USD reserved: the cost was"
+                    f" not capped",
                     {"actual": usd(actual_micros), "reserved": usd(row["amount_micros"])},
                 )
             return self._resolve(
@@ -375,7 +378,8 @@ class PostgresLedger(LedgerReads):
         return self._retry(run)
 
     def release(self, request_id: str, why: str, *, made_by: str = "cfo") -> Entry:
-        """Give all of a reservation back, because nothing was spent. Again: the same row. `CONFLICT` once it is settled."""
+        """Give all of a reservation back, because nothing was spent. Again: the same row. `CONFLICT` once it
+        is settled."""
 
         def run(c: Connection) -> Entry:
             row = self._lock_reservation(c, request_id)
@@ -429,16 +433,19 @@ class PostgresLedger(LedgerReads):
         decision = decision_on(c, request_id)
         assert decision is not None
         keys = counters(row["category"], row["periods"])  # the periods of the decision, also after midnight
-        condition, parameters = key_filter(keys)
         c.execute(
-            f"SELECT 1 FROM budget_tracking WHERE {condition} ORDER BY scope, kind, period_id FOR UPDATE",
-            parameters,
+            "SELECT 1 FROM budget_tracking"
+            " WHERE (scope, kind, period_id) IN (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]))"
+            " ORDER BY scope, kind, period_id FOR UPDATE",
+            key_columns(keys),
         )
         updated = c.execute(
-            "UPDATE budget_tracking SET reserved_micros = reserved_micros - %s, spent_micros = spent_micros + %s,"
-            " limit_micros = greatest(target_limit_micros, reserved_micros - %s + spent_micros + %s), ver = ver + 1"
-            f" WHERE {condition}",
-            [row["amount_micros"], actual, row["amount_micros"], actual, *parameters],
+            "UPDATE budget_tracking SET reserved_micros = reserved_micros - %s, spent_micros = spent_micros"
+            " + %s,"
+            " limit_micros = greatest(target_limit_micros, reserved_micros - %s + spent_micros + %s), ver ="
+            " ver + 1"
+            " WHERE (scope, kind, period_id) IN (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]))",
+            (row["amount_micros"], actual, row["amount_micros"], actual, *key_columns(keys)),
         )
         if updated.rowcount != len(keys):
             raise ChimeraError("INTERNAL", f"{updated.rowcount} of {len(keys)} budget rows updated")
@@ -468,14 +475,16 @@ class PostgresLedger(LedgerReads):
     def set_limit(
         self, scope: str, kind: str, limit_micros: int, *, by: str, reason: str = ""
     ) -> Entry | None:
-        """Change one limit from the current period on; the LIMIT_CHANGE row, or None if it is the limit already.
+        """Change one limit from the current period on; the LIMIT_CHANGE row, or None if it is the limit
+        already.
 
         A limit below what is used already freezes the current period; what is used stays as it is.
         """
         if not 0 < limit_micros <= MAX_MICROS or scope not in SCOPES or kind not in KINDS:
             raise ChimeraError(
                 "VALIDATION_FAILED",
-                f"limit: got {scope} {kind} {limit_micros}, expected a category of {SCOPES}, a period of {KINDS}"
+                f"limit: got {scope} {kind} {limit_micros}, expected a category of {SCOPES}, a period of"
+                f" {KINDS}"
                 f" and 1–{MAX_MICROS} micros",
                 {"category": scope, "period": kind, "limit_micros": limit_micros},
             )
@@ -492,38 +501,6 @@ def _digest(request: ApprovalRequest, override: Override | None) -> bytes:
     return request.sha256(
         override_of=override.request_id, by=override.by, approve=str(override.approve), note=override.note
     )
-
-
-def _decision_details(
-    features: RiskFeatures,
-    policy: CfoPolicy,
-    remaining: Mapping[CounterKey, int],
-    used: int,
-    override: Override | None,
-) -> dict[str, Any]:
-    """All that the decision rested on, and what is left after it: strings only, so that its hash has one form."""
-    left = {
-        name: str(max(0, min(micros for (_, kind, _), micros in remaining.items() if kind == k) - used))
-        for k, name in PERIOD_NAMES.items()
-    }
-    details: dict[str, Any] = {
-        "remaining_micros": left,
-        "risk": {
-            "version": RISK_VERSION,
-            "features": {name: str(value) for name, value in asdict(features).items()},
-            "weights": {name: str(value) for name, value in asdict(policy.weights).items()},
-            "threshold": str(policy.risk_threshold),
-        },
-        "hurdle": str(policy.hurdle),
-    }
-    if override is not None:
-        details["override"] = {
-            "of": override.request_id,
-            "by": override.by,
-            "approve": str(override.approve).lower(),
-            "note": override.note,
-        }
-    return details
 
 
 def _closed(request_id: str, done: Entry) -> ChimeraError:

@@ -1,23 +1,25 @@
-"""What the ledger tells: entries, budgets, what is unsigned; and how a tenant's transaction is run and retried."""
+"""What the ledger tells: entries, budgets, what is unsigned; and how a tenant's transaction is run and
+retried."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
 import psycopg
 from psycopg import errors
 
-from chimera.adapters.postgres.chain import database_now, key_filter
+from chimera.adapters.postgres.chain import database_now, key_columns
 from chimera.adapters.postgres.database import Connection, Database, Row
+from chimera.adapters.postgres.ledger_verify import verify_ledger
 from chimera.domain.cfo import KINDS, PERIOD_NAMES, SCOPES, period_bounds, periods_of
 from chimera.domain.ids import is_uuid
-from chimera.domain.ledger import BudgetLine, Entry, Page, entry_from_row
+from chimera.domain.ledger import BudgetLine, Entry, Page, Reservation, VerifyReport, entry_from_row
 from chimera.errors import ChimeraError
+from chimera.ports import Verifier
 
 T = TypeVar("T")
 _ATTEMPTS = 8
@@ -27,20 +29,6 @@ _RETRIED = (
     errors.LockNotAvailable,
     errors.SerializationFailure,
 )
-
-
-@dataclass(frozen=True)
-class Reservation:
-    """Where an approval stands: RESERVED, SIGNED, DISPATCHED, then SETTLED, RELEASED or EXPIRED."""
-
-    request_id: str
-    state: str
-    amount_micros: int
-    category: str
-    periods: dict[str, str]
-    expires_at: datetime
-    control_epoch: int
-    spender: str | None
 
 
 class LedgerReads:
@@ -54,7 +42,8 @@ class LedgerReads:
         self._now = now
 
     def _retry(self, run: Callable[[Connection], T]) -> T:
-        """One transaction; again if a racing one won (unique key, deadlock, lock). `DATABASE_WAKING` if Postgres is away."""
+        """One transaction; again if a racing one won (unique key, deadlock, lock). `DATABASE_WAKING` if
+        Postgres is away."""
         for attempt in range(_ATTEMPTS):
             try:
                 with self._db.transaction(self.tenant_id) as c:
@@ -100,28 +89,31 @@ class LedgerReads:
         request_type: str | None = None,
         entry_type: str | None = None,
     ) -> Page:
-        """Entries, newest first; `cursor` is what the page before gave. `VALIDATION_FAILED` for a bad limit or cursor."""
+        """Entries, newest first; `cursor` is what the page before gave. `VALIDATION_FAILED` for a bad limit
+        or cursor."""
         if not 1 <= limit <= 500:
             raise ChimeraError("VALIDATION_FAILED", f"limit: got {limit}, expected 1–500", {"limit": limit})
         if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
             raise ChimeraError(
                 "VALIDATION_FAILED", f"cursor: got {cursor[:40]!r}, expected one that a page gave"
             )
-        filters = {
-            "agent_id": agent_id,
-            "decision": decision,
-            "request_type": request_type,
-            "entry_type": entry_type,
-        }
-        used = {name: value for name, value in filters.items() if value is not None}
-        conditions = [f"{name}::text = %({name})s" for name in used]
-        if cursor is not None:
-            conditions.append("seq < %(cursor)s")
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         with self._db.transaction(self.tenant_id) as c:
             rows = c.execute(
-                f"SELECT * FROM ledger_entries{where} ORDER BY seq DESC LIMIT %(limit)s",  # noqa: S608
-                {**used, "cursor": int(cursor) if cursor else None, "limit": limit + 1},
+                "SELECT * FROM ledger_entries"
+                " WHERE (%(cursor)s::bigint IS NULL OR seq < %(cursor)s)"
+                " AND (%(agent_id)s::text IS NULL OR agent_id::text = %(agent_id)s)"
+                " AND (%(decision)s::text IS NULL OR decision = %(decision)s)"
+                " AND (%(request_type)s::text IS NULL OR request_type = %(request_type)s)"
+                " AND (%(entry_type)s::text IS NULL OR entry_type = %(entry_type)s)"
+                " ORDER BY seq DESC LIMIT %(limit)s",
+                {
+                    "cursor": int(cursor) if cursor else None,
+                    "agent_id": agent_id,
+                    "decision": decision,
+                    "request_type": request_type,
+                    "entry_type": entry_type,
+                    "limit": limit + 1,
+                },
             ).fetchall()
         entries = [entry_from_row(row) for row in rows[:limit]]
         return Page(entries, str(entries[-1].seq) if len(rows) > limit else None)
@@ -138,9 +130,13 @@ class LedgerReads:
             ]
             if not keys:
                 return []
-            condition, parameters = key_filter(keys)
-            query = f"SELECT * FROM budget_tracking WHERE {condition}"  # noqa: S608
-            found = {(r["scope"], r["kind"]): r for r in c.execute(query, parameters)}
+            rows = c.execute(
+                "SELECT * FROM budget_tracking"
+                " WHERE (scope, kind, period_id) IN (SELECT * FROM unnest(%s::text[], %s::text[],"
+                " %s::text[]))",
+                key_columns(keys),
+            )
+            found = {(r["scope"], r["kind"]): r for r in rows}
         lines = []
         for scope, kind, period_id in keys:
             row = found.get((scope, kind))
@@ -170,15 +166,18 @@ class LedgerReads:
             ).fetchall()
         return [entry_from_row(row) for row in rows]
 
-    def production_rates(self, size: str, limit: int = 20) -> list[str]:
-        """CPU seconds per output second of the last settled productions of a size (`"1080x1920"`), newest first."""
+    def open_reservations(self) -> Sequence[Reservation]:
+        """What is reserved and not yet settled, released or expired; oldest first."""
         with self._db.transaction(self.tenant_id) as c:
             rows = c.execute(
-                "SELECT details->>'cpu_rate' AS rate FROM ledger WHERE entry_type = 'SETTLE'"
-                " AND details->>'size' = %s AND details ? 'cpu_rate' ORDER BY seq DESC LIMIT %s",
-                (size, limit),
+                "SELECT * FROM reservation WHERE state IN ('RESERVED', 'SIGNED', 'DISPATCHED') ORDER BY"
+                " created_at"
             ).fetchall()
-        return [row["rate"] for row in rows]
+        return [_reservation(row) for row in rows]
+
+    def verify(self, verifier: Verifier) -> VerifyReport:
+        """Recompute everything from the rows: see ledger_verify."""
+        return verify_ledger(self._db, self.tenant_id, verifier)
 
 
 def decision_on(c: Connection, request_id: str) -> Entry | None:
@@ -192,7 +191,8 @@ def decision_on(c: Connection, request_id: str) -> Entry | None:
 def resolution_of(c: Connection, request_id: str) -> Entry | None:
     """How an approval ended, if it has."""
     row = c.execute(
-        "SELECT * FROM ledger_entries WHERE request_id = %s AND entry_type IN ('SETTLE', 'RELEASE', 'EXPIRE')",
+        "SELECT * FROM ledger_entries WHERE request_id = %s AND entry_type IN ('SETTLE', 'RELEASE',"
+        " 'EXPIRE')",
         (request_id,),
     ).fetchone()
     return entry_from_row(row) if row else None

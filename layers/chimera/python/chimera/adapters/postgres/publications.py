@@ -28,21 +28,6 @@ from chimera.errors import ChimeraError
 JSON_COLUMNS = {"request", "receipt", "last_error"}
 
 
-def receipt_of(row: Row) -> Receipt:
-    """The row as the receipt that callers see."""
-    return Receipt(
-        publication_id=str(row["id"]),
-        platform=row["platform"],
-        channel_id=row["channel_id"],
-        post_id=row["post_id"],
-        url=row["url"],
-        status=row["status"],
-        published_at=row["published_at"],
-        attempts=row["attempts"],
-        idempotency_key=row["idempotency_key"],
-    )
-
-
 class PostgresPublications:
     """The publications of one tenant."""
 
@@ -116,7 +101,7 @@ class PostgresPublications:
         content_hash: str,
         channel_id: str,
     ) -> Row:
-        """Use up a grant: READY becomes SENDING, with a lease. The same grant again gives the row as it is now.
+        """Use up a grant: READY becomes SENDING, with a lease. The same grant again gives the row as it is.
 
         The grant names the `state_version` it was made for, so that one claim wins and older grants are worth
         nothing. Last before the change, rules and control switch are looked at again: `FORBIDDEN`,
@@ -216,16 +201,17 @@ class PostgresPublications:
             return row
 
     def ambiguous(
-        self, publication_id: str, *, attempt: int, error: dict[str, Any], worker_ended: bool
+        self, publication_id: str, *, attempt: int | None, error: dict[str, Any], worker_ended: bool
     ) -> Row:
-        """A send whose outcome nobody knows. Only the claim `attempt` is meant; a later one is left alone.
+        """A send whose outcome nobody knows. Only the claim `attempt` is meant (None: the running one).
 
         `worker_ended`: the worker itself reported it, so it sends no more and the wait is short; a worker
         that only fell silent keeps its lease.
         """
         with self._db.transaction(self._tenant) as tx:
             row = self._lock(tx, publication_id)
-            if row["attempts"] != attempt or row["state"] not in (State.SENDING, State.AMBIGUOUS):
+            mine = attempt is None or row["attempts"] == attempt
+            if not mine or row["state"] not in (State.SENDING, State.AMBIGUOUS):
                 return row
             lease = row["lease_until"]
             if worker_ended and lease is not None:
@@ -268,7 +254,7 @@ class PostgresPublications:
             return self._update(tx, row, row["state"], lookups=row["lookups"] + 1, last_error=error)
 
     def person_found_nothing(self, publication_id: str, *, by: str) -> Row:
-        """A person looked and it is not posted: NEEDS_HUMAN becomes READY. What is found goes to `confirm`."""
+        """A person looked and it is not posted: NEEDS_HUMAN becomes READY. A find goes to `confirm`."""
         with self._db.transaction(self._tenant) as tx:
             row = self._lock(tx, publication_id)
             return self._move(tx, row, Event.HUMAN_ABSENT, actor=by, lease_until=None)

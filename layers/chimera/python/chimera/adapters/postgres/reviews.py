@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, Literal
 
 from chimera.adapters.postgres.audit import audit
@@ -157,8 +156,8 @@ class PostgresReviews:
         """Newest first; `before` is the (created_at, id) of the last row of the page before."""
         with self._db.transaction(self._tenant) as tx:
             return tx.execute(
-                f"SELECT {PUBLIC} FROM reviews WHERE (%(status)s::text IS NULL OR status ="
-                " %(status)s)"  # noqa: S608
+                f"SELECT {PUBLIC} FROM reviews"  # noqa: S608 - constant columns
+                " WHERE (%(status)s::text IS NULL OR status = %(status)s)"
                 " AND (%(kind)s::text IS NULL OR kind = %(kind)s)"
                 " AND (%(at)s::timestamptz IS NULL OR (created_at, id) < (%(at)s::timestamptz, %(id)s::uuid))"
                 " ORDER BY created_at DESC, id DESC LIMIT %(limit)s",
@@ -191,19 +190,15 @@ class PostgresReviews:
         return _public(tx, row["id"])
 
 
-def spend_hash(canonical_request: bytes) -> str:
-    """The subject hash of an escalated spend: SHA-256 of the request's canonical JSON, in hex."""
-    return hashlib.sha256(canonical_request).hexdigest()
-
-
 def _column(kind: str) -> str:
     return "content_id" if kind == "content" else "request_id"
 
 
 def _insert(tx: Connection, kind: Kind, subject_id: str, subject_hash: str, reason: str) -> None:
+    column = _column(kind)
     tx.execute(
-        f"INSERT INTO reviews (id, kind, {_column(kind)}, subject_hash, reason) VALUES (%s, %s, %s, %s,"
-        " %s)"  # noqa: S608
+        f"INSERT INTO reviews (id, kind, {column}, subject_hash, reason)"  # noqa: S608 - one of two names
+        " VALUES (%s, %s, %s, %s, %s)"
         " ON CONFLICT (tenant_id, kind, coalesce(content_id, request_id), subject_hash) DO NOTHING",
         (new_id(), kind, subject_id, subject_hash, reason),
     )

@@ -10,8 +10,8 @@ from calendar import timegm
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, cast
-from xml.etree.ElementTree import Element, ParseError  # noqa: S405 - parsing is defusedxml's
+from typing import TYPE_CHECKING, Any
+from xml.etree.ElementTree import Element, ParseError
 
 from chimera.adapters.sources.http import Fetched, broken
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from chimera.errors import ChimeraError
 
 MAX_ITEMS = 1000
+MAX_LENIENT_BYTES = 1024 * 1024
+"""feedparser takes seconds for a megabyte of nonsense."""
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]{0,200}\?>")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
@@ -34,7 +36,9 @@ def children(element: Element, name: str) -> Iterator[Element]:
 
 
 def text_of(element: Element, *names: str) -> str:
-    """The text of the first direct child that has one of these local names and any text; names in order of preference."""
+    """The text of the first direct child that has one of these local names and any text; names in order of
+    preference.
+    """
     for name in names:
         for child in children(element, name):
             text = "".join(child.itertext()).strip()
@@ -44,21 +48,23 @@ def text_of(element: Element, *names: str) -> str:
 
 
 def parse_xml(source: str, fetched: Fetched) -> Element:
-    """The document's root. Entity bombs and external entities are refused (PROVIDER_REJECTED), and so is what is not XML.
+    """The document's root. Entity bombs and external entities are refused (PROVIDER_REJECTED), and so is
+    what is not XML.
 
-    Encoding: as the document declares it, else by the HTTP header, else UTF-8, else with replacement characters.
+    Encoding: as the document declares it, else by the HTTP header, else UTF-8, else with replacement
+    characters.
     """
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import fromstring
 
     try:
         try:
-            return cast(Element, fromstring(fetched.body))
+            return fromstring(fetched.body)
         except (ParseError, ValueError, LookupError) as first:
             if isinstance(first, DefusedXmlException):
                 raise
             text = _NOT_XML.sub("", _DECLARATION.sub("", fetched.text(), count=1)).strip()
-            return cast(Element, fromstring(text))
+            return fromstring(text)
     except DefusedXmlException as error:
         raise _dangerous(source, fetched) from error
     except (ParseError, ValueError, LookupError, RecursionError) as error:
@@ -84,14 +90,20 @@ def parse_time(text: str) -> datetime | None:
 
 
 def parse_leniently(source: str, fetched: Fetched) -> list[dict[str, Any]]:
-    """Items of a feed that is not well-formed, by feedparser; PROVIDER_REJECTED if there is nothing of a feed in it."""
+    """Items of a feed that is not well-formed, by feedparser; PROVIDER_REJECTED if there is nothing of a
+    feed in it.
+    """
+    if len(fetched.body) > MAX_LENIENT_BYTES:
+        raise broken(source, fetched, "is not well-formed XML and too long to be read leniently")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # feedparser's own deprecations are not our caller's affair
         import feedparser
 
         # bytes in a file object: given text, feedparser would take it for an address and fetch it
         parsed = feedparser.parse(
-            io.BytesIO(fetched.body), response_headers={"content-type": fetched.content_type}, sanitize_html=False
+            io.BytesIO(fetched.body),
+            response_headers={"content-type": fetched.content_type},
+            sanitize_html=False,
         )
     entries = [entry for entry in parsed.get("entries", []) if entry.get("title") or entry.get("summary")]
     if not entries and not parsed.get("version"):

@@ -1,4 +1,6 @@
-"""Trends from a file (`file:PATH`): JSON or CSV, of the Trend contract's fields or of a source's plain columns."""
+"""Trends from a file (`file:PATH`): JSON or CSV, of the Trend contract's fields or of a source's plain
+columns.
+"""
 
 from __future__ import annotations
 
@@ -43,11 +45,12 @@ _RANGES = {"volume": (0, VOLUME_MAX), "sentiment_score": (-1, 1), "rising_veloci
 
 
 class FileSource:
-    """A file is taken as it is: the timeframe does not apply. JSON: a list, or an object with a list under "trends".
+    """A file is taken as it is: the timeframe does not apply. JSON: a list, or an object with a list under
+    "trends".
 
-    Wrong columns or values are VALIDATION_FAILED, naming columns and rows (the first data row is row 1); NOT_FOUND,
-    FILE_TOO_LARGE (more than 50 MiB). Repeated rows count once. What a row states itself (volume, rising_velocity,
-    sentiment_score) is kept.
+    Wrong columns or values are VALIDATION_FAILED, naming columns and rows (the first data row is row 1);
+    NOT_FOUND, FILE_TOO_LARGE (more than 50 MiB). Repeated rows count once. What a row states itself (volume,
+    rising_velocity, sentiment_score) is kept.
     """
 
     def __init__(self, path: Path) -> None:
@@ -61,7 +64,9 @@ class FileSource:
         if not rows:
             raise self._bad("holds no trends", {"got": "0 rows", "expected": "1 row or more"})
         if len(rows) > MAX_ROWS:
-            raise self._bad(f"has more than {MAX_ROWS} rows", {"got": len(rows), "expected": f"at most {MAX_ROWS} rows"})
+            raise self._bad(
+                f"has more than {MAX_ROWS} rows", {"got": len(rows), "expected": f"at most {MAX_ROWS} rows"}
+            )
         trends = self._trends(rows)
         return select(trends, keywords=keywords, now=datetime.now(UTC), timeframe_hours=None, limit=limit)
 
@@ -78,7 +83,9 @@ class FileSource:
         except FileNotFoundError:
             raise ChimeraError("NOT_FOUND", f"{self.name}: no such file", {"file": str(self._path)}) from None
         except OSError as error:
-            raise self._bad(f"cannot be read ({error.strerror})", {"expected": "a readable JSON or CSV file"}) from None
+            raise self._bad(
+                f"cannot be read ({error.strerror})", {"expected": "a readable JSON or CSV file"}
+            ) from None
         if len(body) > MAX_BYTES:
             raise ChimeraError(
                 "FILE_TOO_LARGE",
@@ -104,16 +111,22 @@ class FileSource:
         try:
             document = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise self._bad(f"is not JSON: {str(error)[:120]}", {"expected": "a JSON list of trends"}) from None
+            raise self._bad(
+                f"is not JSON: {str(error)[:120]}", {"expected": "a JSON list of trends"}
+            ) from None
         if isinstance(document, dict):
             document = document.get("trends")
         if not isinstance(document, list):
-            raise self._bad("has no list of trends", {"expected": 'a list, or an object with a list under "trends"'})
+            raise self._bad(
+                "has no list of trends", {"expected": 'a list, or an object with a list under "trends"'}
+            )
         for number, row in enumerate(document, 1):
             if not isinstance(row, dict):
                 raise self._bad(
-                    f"row {number} is not an object", {"row": number, "got": repr(row)[:80], "expected": "an object"}
+                    f"row {number} is not an object",
+                    {"row": number, "got": repr(row)[:80], "expected": "an object"},
                 )
+        self._columns(document)
         return [{key: value for key, value in row.items() if value is not None} for row in document]
 
     def _csv(self, text: str) -> list[dict[str, Any]]:
@@ -121,7 +134,8 @@ class FileSource:
         if not text.strip():
             raise self._bad("is empty", {"got": "0 bytes", "expected": _EXPECTED})
         delimiter = max(",;\t", key=head.count)
-        # the module's limit is for the whole process; a long description must not be refused for its length alone
+        # the module's limit is for the whole process; a long description must not be refused for its
+        # length alone
         csv.field_size_limit(MAX_BYTES)
         try:
             lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
@@ -129,8 +143,10 @@ class FileSource:
             raise self._bad(f"is not CSV: {error}", {"expected": _EXPECTED}) from None
         names = [name.strip() for name in lines[0]]
         if len(set(names)) != len(names):
-            raise self._bad("names a column twice", {"got": [n[:60] for n in names[:50]], "expected": _EXPECTED})
-        self._columns([dict.fromkeys(names, "")], [0])
+            raise self._bad(
+                "names a column twice", {"got": [n[:60] for n in names[:50]], "expected": _EXPECTED}
+            )
+        self._columns([dict.fromkeys(names, "")], first=0)
         rows: list[dict[str, Any]] = []
         for number, line in enumerate(lines[1:], 1):
             if not any(cell.strip() for cell in line):
@@ -143,9 +159,9 @@ class FileSource:
             rows.append({name: cell for name, cell in zip(names, line, strict=False) if cell.strip()})
         return rows
 
-    def _columns(self, rows: list[dict[str, Any]], numbers: Sequence[int]) -> None:
-        """Refuse unknown names, and a first row that can have no title."""
-        for number, row in zip(numbers, rows, strict=True):
+    def _columns(self, rows: list[dict[str, Any]], first: int = 1) -> None:
+        """Refuse unknown names, and rows that can have no title; row 0 is a CSV's header."""
+        for number, row in enumerate(rows, first):
             unknown = [str(name)[:60] for name in row if name not in COLUMNS]
             if unknown or not {"title", "topic"} & set(row):
                 where = f"row {number}" if number else "the header"
@@ -156,28 +172,29 @@ class FileSource:
                 )
 
     def _trends(self, rows: list[dict[str, Any]]) -> list[RawTrend]:
-        if self._path.suffix.lower() == ".json" or any(isinstance(v, list | dict) for v in rows[0].values()):
-            self._columns(rows, range(1, len(rows) + 1))
         problems: list[dict[str, Any]] = []
         trends: list[RawTrend] = []
         for number, row in enumerate(rows, 1):
             try:
                 trends.append(_trend(row))
-            except _WrongValue as wrong:
-                problems.append({"row": number, "column": wrong.column, "got": wrong.got, "expected": wrong.expected})
+            except _WrongValueError as wrong:
+                problems.append(
+                    {"row": number, "column": wrong.column, "got": wrong.got, "expected": wrong.expected}
+                )
                 if len(problems) >= MAX_PROBLEMS:
                     break
         if problems:
             first = problems[0]
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             raise self._bad(
-                f"row {first['row']}, {first['column']}: got {first['got']}, expected {first['expected']}{more}",
+                f"row {first['row']}, {first['column']}: got {first['got']}, expected"
+                f" {first['expected']}{more}",
                 {"problems": problems},
             )
         return trends
 
 
-class _WrongValue(Exception):
+class _WrongValueError(Exception):
     def __init__(self, column: str, value: Any, expected: str) -> None:
         super().__init__(column)
         self.column, self.got, self.expected = column, repr(value)[:80], expected
@@ -194,12 +211,16 @@ def _trend(row: dict[str, Any]) -> RawTrend:
     if isinstance(tags, str) and tags.lstrip().startswith("["):
         tags = _json_cell("tags", tags)
     if not isinstance(tags, str | list | None):
-        raise _WrongValue("tags", tags, "a list, or texts separated by ; | or ,")
+        raise _WrongValueError("tags", tags, "a list, or texts separated by ; | or ,")
     for name in ("title", "topic", "description", "url"):
         if not isinstance(row.get(name, ""), str):
-            raise _WrongValue(name, row[name], "text")
-    extra = {key: value for key, value in _mapping(row, "extra").items() if key not in {"identity", "window_hours"}}
-    extra |= {key: metadata[key] for key in ("top_posts", "influencers") if isinstance(metadata.get(key), list)}
+            raise _WrongValueError(name, row[name], "text")
+    extra = {
+        key: value for key, value in _mapping(row, "extra").items() if key not in {"identity", "window_hours"}
+    }
+    extra |= {
+        key: metadata[key] for key in ("top_posts", "influencers") if isinstance(metadata.get(key), list)
+    }
     fields = {
         "platform": platforms[0] if platforms else "file",
         "also_on": platforms[1:],
@@ -217,14 +238,14 @@ def _trend(row: dict[str, Any]) -> RawTrend:
         return RawTrend.model_validate(fields)
     except ValueError:
         got = row.get("title", row.get("topic", ""))
-        raise _WrongValue("title", got, "a title or topic with at least one visible character") from None
+        raise _WrongValueError("title", got, "a title or topic with at least one visible character") from None
 
 
 def _json_cell(column: str, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise _WrongValue(column, text, "JSON") from None
+        raise _WrongValueError(column, text, "JSON") from None
 
 
 def _mapping(row: dict[str, Any], column: str) -> dict[str, Any]:
@@ -232,7 +253,7 @@ def _mapping(row: dict[str, Any], column: str) -> dict[str, Any]:
     if isinstance(value, str):
         value = _json_cell(column, value)
     if not isinstance(value, dict):
-        raise _WrongValue(column, value, "a JSON object")
+        raise _WrongValueError(column, value, "a JSON object")
     return value
 
 
@@ -241,7 +262,7 @@ def _count(column: str, value: Any) -> int | None:
         return None
     count = clean_count(value)
     if count is None or (isinstance(value, float) and value != count):
-        raise _WrongValue(column, value, "a whole number, 0 or more")
+        raise _WrongValueError(column, value, "a whole number, 0 or more")
     return count
 
 
@@ -250,12 +271,16 @@ def _number(column: str, value: Any) -> float | int | None:
         return None
     low, high = _RANGES[column]
     try:
-        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+        number = (
+            float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+        )
     except (ValueError, OverflowError):
         number = math.nan
     whole = column != "volume" or number == int(number if math.isfinite(number) else 0)
     if not low <= number <= high or not whole:
-        raise _WrongValue(column, value, f"a {'whole ' if column == 'volume' else ''}number from {low} to {high}")
+        raise _WrongValueError(
+            column, value, f"a {'whole ' if column == 'volume' else ''}number from {low} to {high}"
+        )
     return int(number) if column == "volume" else number
 
 
@@ -270,5 +295,5 @@ def _time(row: dict[str, Any]) -> datetime | None:
     except (ValueError, OverflowError):
         when = None
     if when is None:
-        raise _WrongValue(column, value, "an ISO 8601 time such as 2026-01-31T12:00:00Z")
+        raise _WrongValueError(column, value, "an ISO 8601 time such as 2026-01-31T12:00:00Z")
     return when

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
-from xml.etree.ElementTree import Element  # noqa: S405 - parsing is defusedxml's
+from xml.etree.ElementTree import Element
 
 from chimera.adapters.local.clock import SystemClock
 from chimera.adapters.sources import feeds
@@ -34,13 +34,17 @@ class GoogleTrendsSource:
     def fetch(self, *, keywords: Sequence[str], timeframe_hours: int, limit: int) -> list[RawTrend]:
         """The feed's searches in its order."""
         fetched = self._client.get(
-            f"{self._base}/trending/rss", params={"geo": self._geo}, accept="application/rss+xml, application/xml"
+            f"{self._base}/trending/rss",
+            params={"geo": self._geo},
+            accept="application/rss+xml, application/xml",
         )
         root = feeds.parse_xml(self.name, fetched)
         if feeds.local(root) != "rss":
             raise broken(self.name, fetched, f"is XML but not RSS (<{feeds.local(root)[:40]}>)")
         found = self._trends(root)
-        return select(found, keywords=keywords, now=self._clock.now(), timeframe_hours=timeframe_hours, limit=limit)
+        return select(
+            found, keywords=keywords, now=self._clock.now(), timeframe_hours=timeframe_hours, limit=limit
+        )
 
     def _trends(self, root: Element) -> Iterator[RawTrend]:
         for item in root.iter():

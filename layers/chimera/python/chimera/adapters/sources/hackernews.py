@@ -29,7 +29,9 @@ class HackerNewsSource:
         self._clock = clock or SystemClock()
 
     def fetch(self, *, keywords: Sequence[str], timeframe_hours: int, limit: int) -> list[RawTrend]:
-        """The front page in its order. `created_at_i` decides the age; the text form changed over the years."""
+        """The front page in its order. `created_at_i` decides the age; the text form changed over the
+        years.
+        """
         fetched = self._client.get(
             f"{self._base}/api/v1/search",
             params={"tags": "front_page", "hitsPerPage": str(PAGE_SIZE)},

@@ -1,4 +1,6 @@
-"""One polite HTTP client for all sources: it says who asks, waits for no one too long, and reads no more than it should."""
+"""One polite HTTP client for all sources: it says who asks, waits for no one too long, and reads no more
+than it should.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +38,17 @@ MAX_RETRY_AFTER_SECONDS = 86_400.0
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 
 
+_NO_CHARSETS = {
+    "idna",
+    "punycode",
+    "unicode-escape",
+    "raw-unicode-escape",
+    "unicode_escape",
+    "raw_unicode_escape",
+    "utf-7",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fetched:
     """A whole answer with status 200."""
@@ -46,15 +59,19 @@ class Fetched:
 
     def text(self) -> str:
         """The body by its declared charset, else UTF-8, else UTF-8 with replacement characters; no BOM."""
-        for bom, name in ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+        for bom, name in (
+            (codecs.BOM_UTF8, "utf-8"),
+            (codecs.BOM_UTF16_LE, "utf-16"),
+            (codecs.BOM_UTF16_BE, "utf-16"),
+        ):
             if self.body.startswith(bom):
                 return self.body.decode(name, "replace").lstrip("\ufeff")
         declared = _CHARSET.search(self.content_type)
         for name in (*([declared[1]] if declared else []), "utf-8"):
             try:
-                if codecs.lookup(name)._is_text_encoding:  # type: ignore[attr-defined]  # "zip", "hex" are codecs too
+                if codecs.lookup(name).name not in _NO_CHARSETS:
                     return self.body.decode(name)
-            except (LookupError, UnicodeDecodeError):
+            except (LookupError, UnicodeError):
                 continue
         return self.body.decode("utf-8", "replace")
 
@@ -78,10 +95,10 @@ def broken(source: str, fetched: Fetched, what: str) -> ChimeraError:
 class PoliteClient:
     """GETs over http(s). One call is one attempt: retrying is the state machine's affair.
 
-    Errors, all ChimeraError: RATE_LIMITED (429, with the server's Retry-After), PROVIDER_TIMEOUT (5xx, time, connection,
-    name not found), PROVIDER_REJECTED (other statuses, redirects that lead nowhere or inside, unknown encoding),
-    FILE_TOO_LARGE (more than 5 MiB, packed or unpacked). `details.status` has the HTTP status where there was one.
-    Environment proxies are not used: only settings configure this program.
+    Errors, all ChimeraError: RATE_LIMITED (429, with the server's Retry-After), PROVIDER_TIMEOUT (5xx, time,
+    connection, name not found), PROVIDER_REJECTED (other statuses, redirects that lead nowhere or inside,
+    unknown encoding), FILE_TOO_LARGE (more than 5 MiB, packed or unpacked). `details.status` has the HTTP
+    status where there was one. Environment proxies are not used: only settings configure this program.
     """
 
     def __init__(self, settings: Settings, *, source: str, max_bytes: int = MAX_BYTES) -> None:
@@ -90,7 +107,9 @@ class PoliteClient:
         self._max_bytes = max_bytes
 
     def get(self, url: str, *, params: Mapping[str, str] | None = None, accept: str = "*/*") -> Fetched:
-        """The answer, within the settings' `http_timeout_seconds` for everything: name, connection, redirects, body."""
+        """The answer, within the settings' `http_timeout_seconds` for everything: name, connection,
+        redirects, body.
+        """
         import httpx
 
         deadline = time.monotonic() + self._settings.http_timeout_seconds
@@ -136,7 +155,9 @@ class PoliteClient:
         return self._error("PROVIDER_TIMEOUT", f"no whole answer within {seconds:g} s", url, reason="timeout")
 
     def _resolve(self, url: str, deadline: float) -> bool:
-        """Whether the host is a private address. Looked up aside, because the system's resolver cannot be interrupted."""
+        """Whether the host is a private address. Looked up aside, because the system's resolver cannot be
+        interrupted.
+        """
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.scheme not in {"http", "https"} or not host:
@@ -146,7 +167,9 @@ class PoliteClient:
 
         def look_up() -> None:
             try:
-                found.extend(str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
+                found.extend(
+                    str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+                )
             except (OSError, UnicodeError) as error:
                 failure.append(str(error))
 
@@ -163,7 +186,9 @@ class PoliteClient:
         if status == 200:
             return
         wait = retry_after(response.headers.get("retry-after"))
-        details = {"url": url[:500], "status": status} | ({} if wait is None else {"retry_after_seconds": wait})
+        details = {"url": url[:500], "status": status} | (
+            {} if wait is None else {"retry_after_seconds": wait}
+        )
         if status == 429:
             code, what = "RATE_LIMITED", "too many requests (HTTP 429)"
         elif status >= 500:
@@ -173,10 +198,14 @@ class PoliteClient:
         raise ChimeraError(code, f"{self._source}: {what}", details, retry_after_seconds=wait)
 
     def _read(self, response: httpx.Response, deadline: float) -> bytes:
-        """The body, unpacked, at most `max_bytes`: nothing beyond is ever held, however small it was packed."""
+        """The body, unpacked, at most `max_bytes`: nothing beyond is ever held, however small it was
+        packed.
+        """
         encoding = response.headers.get("content-encoding", "identity").strip().lower() or "identity"
         if encoding not in {"identity", "gzip", "x-gzip", "deflate"}:
-            raise self._error("PROVIDER_REJECTED", f"unknown content encoding {encoding[:40]!r}", str(response.url))
+            raise self._error(
+                "PROVIDER_REJECTED", f"unknown content encoding {encoding[:40]!r}", str(response.url)
+            )
         unpack = None if encoding == "identity" else _unpacker(encoding)
         body, received = bytearray(), 0
         for chunk in response.iter_raw():
@@ -185,7 +214,9 @@ class PoliteClient:
                 try:
                     chunk = unpack(chunk, self._max_bytes + 1 - len(body))
                 except zlib.error as error:
-                    raise self._error("PROVIDER_REJECTED", "the packed answer is damaged", str(response.url)) from error
+                    raise self._error(
+                        "PROVIDER_REJECTED", "the packed answer is damaged", str(response.url)
+                    ) from error
             body += chunk
             if max(received, len(body)) > self._max_bytes:
                 raise self._error(
@@ -200,7 +231,9 @@ class PoliteClient:
 
 
 def _unpacker(encoding: str) -> Any:
-    """`(packed, limit) -> unpacked`: gives at most `limit` bytes; a "deflate" stream may lack its zlib header."""
+    """`(packed, limit) -> unpacked`: gives at most `limit` bytes; a "deflate" stream may lack its zlib
+    header.
+    """
     state = {"engine": zlib.decompressobj(31 if "gzip" in encoding else 15), "fresh": True}
 
     def unpack(packed: bytes, limit: int) -> bytes:
@@ -217,7 +250,9 @@ def _unpacker(encoding: str) -> Any:
 
 
 class _Watchdog:
-    """Shuts the connection at the deadline: a server that sends a byte a second never runs into a read timeout."""
+    """Shuts the connection at the deadline: a server that sends a byte a second never runs into a read
+    timeout.
+    """
 
     def __init__(self, deadline: float) -> None:
         self.barked = False
@@ -261,11 +296,15 @@ def _translated(source: str, url: str) -> Iterator[None]:
         ) from error
     except httpx.NetworkError as error:
         raise ChimeraError(
-            "PROVIDER_TIMEOUT", f"{source}: cannot be reached ({error})", {"url": url[:500], "reason": "unreachable"}
+            "PROVIDER_TIMEOUT",
+            f"{source}: cannot be reached ({error})",
+            {"url": url[:500], "reason": "unreachable"},
         ) from error
     except httpx.TransportError as error:  # a cut-off or malformed answer
         raise ChimeraError(
-            "PROVIDER_TIMEOUT", f"{source}: the connection broke ({error})", {"url": url[:500], "reason": "broken"}
+            "PROVIDER_TIMEOUT",
+            f"{source}: the connection broke ({error})",
+            {"url": url[:500], "reason": "broken"},
         ) from error
     except (httpx.InvalidURL, httpx.StreamError, ValueError) as error:
         raise ChimeraError(
@@ -274,7 +313,9 @@ def _translated(source: str, url: str) -> Iterator[None]:
 
 
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds (0 to 86,400) of a Retry-After header, which is a number or a date; None if there is none to be understood."""
+    """Seconds (0 to 86,400) of a Retry-After header, which is a number or a date; None if there is none to
+    be understood.
+    """
     if not value:
         return None
     text = value.strip()

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 @hookimpl
 def chimera_sources() -> list[Callable[[ProviderContext], Source]]:
-    """Hacker News, Wikipedia, Google Trends, feeds, the bundled sample. Files are opened by `registry.open_source`."""
+    """Hacker News, Wikipedia, Google Trends, feeds, the bundled sample. Files are opened by
+    `registry.open_source`.
+    """
     return [_hackernews, _wikipedia, _google_trends, _rss, _sample]
 
 

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 def open_source(name: str, context: ProviderContext, *, allow_files: bool) -> Source:
     """The source of that name; NOT_FOUND says which there are.
 
-    `allow_files` is for whoever may read this machine's files anyway (the command line); a name from the network is not
-    allowed to (FORBIDDEN).
+    `allow_files` is for whoever may read this machine's files anyway (the command line); a name from the
+    network is not allowed to (FORBIDDEN).
     """
     if name.startswith("file:"):
         if not allow_files:
-            raise ChimeraError("FORBIDDEN", "sources of kind file: are only for the command line", {"source": name[:200]})
+            raise ChimeraError(
+                "FORBIDDEN", "sources of kind file: are only for the command line", {"source": name[:200]}
+            )
         from chimera.adapters.sources.file import FileSource
 
         return FileSource(_path(name))
@@ -38,5 +40,7 @@ def _path(name: str) -> Path:
     if rest.startswith("//"):
         rest = unquote(urlsplit(name).path)
     if not rest or "\0" in rest:
-        raise ChimeraError("VALIDATION_FAILED", f"source: got {name[:80]!r}, expected file:PATH", {"source": name[:200]})
+        raise ChimeraError(
+            "VALIDATION_FAILED", f"source: got {name[:80]!r}, expected file:PATH", {"source": name[:200]}
+        )
     return Path(rest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
-from xml.etree.ElementTree import Element  # noqa: S405 - parsing is defusedxml's
+from xml.etree.ElementTree import Element
 
 from chimera.adapters.local.clock import SystemClock
 from chimera.adapters.sources import feeds
@@ -53,7 +53,9 @@ class RssSource:
                 failures.append(error)
         if failures and len(failures) == len(self._feeds):
             raise failures[0]
-        return select(found, keywords=keywords, now=self._clock.now(), timeframe_hours=timeframe_hours, limit=limit)
+        return select(
+            found, keywords=keywords, now=self._clock.now(), timeframe_hours=timeframe_hours, limit=limit
+        )
 
     def _read(self, feed: str) -> list[RawTrend]:
         fetched = self._client.get(feed, accept=_ACCEPT)
@@ -78,10 +80,14 @@ def _strict(source: str, fetched: Fetched) -> Iterator[dict[str, Any]]:
 
 def _row(item: Element) -> dict[str, Any]:
     creator = text_of_person(item)
-    dates = (feeds.text_of(item, name) for name in ("pubdate", "published", "updated", "date", "issued", "modified"))
+    dates = (
+        feeds.text_of(item, name)
+        for name in ("pubdate", "published", "updated", "date", "issued", "modified")
+    )
     return {
         "title": feeds.text_of(item, "title"),
-        # `encoded` is content:encoded, the whole text; media:description is only reached if there is nothing else
+        # `encoded` is content:encoded, the whole text; media:description is only reached if there is
+        # nothing else
         "description": feeds.text_of(item, "encoded", "content", "description", "summary"),
         "url": _link(item),
         "published_at": next((when for date in dates if (when := feeds.parse_time(date))), None),

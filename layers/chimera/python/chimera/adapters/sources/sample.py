@@ -1,4 +1,6 @@
-"""Trends that come with Chimera, for a laptop without a network: written for this project and labelled as a sample."""
+"""Trends that come with Chimera, for a laptop without a network: written for this project and labelled as a
+sample.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from chimera.domain.trends import RawTrend, select
 
 
 class SampleSource:
-    """Timeless subjects with enough text to write a script from; nothing is counted, so there are no metrics and no dates."""
+    """Timeless subjects with enough text to write a script from; nothing is counted, so there are no
+    metrics and no dates.
+    """
 
     name = "sample"
 

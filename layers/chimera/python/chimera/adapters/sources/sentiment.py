@@ -1,4 +1,6 @@
-"""The mood of a short text. Advisory only: the word list was made for English tweets and is little better than chance elsewhere."""
+"""The mood of a short text. Advisory only: the word list was made for English tweets and is little better
+than chance elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def _analyzer() -> SentimentIntensityAnalyzer:
 
 
 def sentiment(text: str) -> float:
-    """−1.00 (bad) to 1.00 (good), VADER's compound score (Hutto & Gilbert 2014); 0 for text without a known word."""
+    """−1.00 (bad) to 1.00 (good), VADER's compound score (Hutto & Gilbert 2014); 0 for text without a known
+    word.
+    """
     if not text.strip():
         return 0.0
     score = float(_analyzer().polarity_scores(text[:_CHARACTERS])["compound"])

@@ -24,12 +24,13 @@ DAYS_BACK = (1, 2)
 # What is always viewed, or is no article: the start page, pages about the wiki, adult sites.
 _NAMESPACE = re.compile(
     r"(?:special|wikipedia|wp|portal|template|file|image|help|category|user|talk|draft|module|mediawiki|book|"
-    r"[a-z]+[ _]talk)\Z",
+    r"[a-z]+ talk)\Z",
     re.IGNORECASE,
 )
 _NOT_A_TOPIC = re.compile(
-    r"(?:main[ _]page|-|index\.(?:html?|php)|.*\.(?:xxx|php)|(?:x(?:xx|nxx|videos|hamster)|pornhub|pornography)(?:[ _]\(.*\))?"
-    r"|deaths[ _]in[ _]\d{4}|lists?[ _]of[ _].*|404(?:\.php)?)\Z",
+    r"(?:main page|-|index\.(?:html?|php)|.*\.(?:xxx|php)"
+    r"|(?:x(?:xx|nxx|videos|hamster)|pornhub|pornography)(?: \(.*\))?"
+    r"|deaths in \d{4}|lists? of .*|404(?:\.php)?)\Z",
     re.IGNORECASE,
 )
 
@@ -39,7 +40,9 @@ class WikipediaSource:
 
     name = "wikipedia"
 
-    def __init__(self, settings: Settings, *, project: str = "en.wikipedia", clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, project: str = "en.wikipedia", clock: Clock | None = None
+    ) -> None:
         self._base = settings.wikimedia_url.rstrip("/")
         self._project = project
         self._client = PoliteClient(settings, source=self.name)
@@ -62,9 +65,9 @@ class WikipediaSource:
         missing: ChimeraError | None = None
         for back in DAYS_BACK:
             day = today - timedelta(days=back)
-            address = f"{self._base}/api/rest_v1/metrics/pageviews/top/{self._project}/all-access/{day:%Y/%m/%d}"
+            path = f"metrics/pageviews/top/{self._project}/all-access/{day:%Y/%m/%d}"
             try:
-                return self._client.get(address, accept="application/json"), day
+                return self._client.get(f"{self._base}/api/rest_v1/{path}", accept="application/json"), day
             except ChimeraError as error:
                 if error.details.get("status") != 404:
                     raise

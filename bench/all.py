@@ -1,0 +1,22 @@
+"""Every benchmark, one after the other, each in a process of its own; one JSON line each."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ORDER = ("asl_transitions.py", "render.py", "main_job.py")
+
+
+def main() -> int:
+    """Run them; the exit code is the worst."""
+    worst = 0
+    for name in ORDER:
+        sys.stderr.write(f"{name}\n")
+        worst = max(worst, subprocess.run([sys.executable, str(Path(__file__).parent / name)], check=False).returncode)
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())

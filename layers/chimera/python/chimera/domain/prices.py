@@ -1,0 +1,200 @@
+"""Prices of what a production uses, and what it can cost at most. Amounts in micros (1e-6 USD), times in
+seconds.
+
+Prices are on-demand list prices of us-east-1 (AWS Fargate pricing and AWS Lambda pricing pages, November
+2026):
+Fargate Linux/x86 0.04048 USD a vCPU-hour and 0.004445 USD a GB-hour; Lambda arm64 0.0000133334 USD a
+GB-second;
+calls to keyless sources are free. The laptop charges the same prices, so its ledger says what the cloud would
+cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from statistics import median
+from typing import Any
+
+from chimera.domain.money import round_up_to_cents, round_up_to_micros
+from chimera.errors import ChimeraError
+
+FARGATE_VCPU_HOUR_USD = Decimal("0.04048")
+FARGATE_GB_HOUR_USD = Decimal("0.004445")
+LAMBDA_GB_SECOND_USD = Decimal("0.0000133334")
+KEYLESS_CALL_USD = Decimal(0)
+
+JOB_VCPU = 2
+JOB_GB = 4
+FUNCTION_GB = 2
+"""Shape of the container jobs (render, inspect) and memory of the functions (voice, pictures)."""
+
+BRIEF_GB = Decimal("0.5")
+
+DEFAULT_CPU_RATE = {720: Decimal("3.0"), 1080: Decimal("4.5"), 2160: Decimal("18.0")}
+"""CPU seconds per output second of a whole production by its shorter side, until there is a history."""
+DEFAULT_SHARES = {
+    "render": Decimal("0.80"),
+    "inspect": Decimal("0.08"),
+    "pictures": Decimal("0.07"),
+    "voice": Decimal("0.03"),
+    "brief": Decimal("0.02"),
+}
+"""Which part of the cost each step has, until there is a history."""
+
+BRIEF_TIMEOUT_SECONDS = 120
+"""The brief (pages, writer) is ended after this much wall time."""
+
+
+def _scale(height: int) -> int:
+    """4k has four times the pixels of 1080p; nothing smaller is given less time."""
+    return 1 if height <= 1080 else 4
+
+
+def _checked(duration_seconds: int, height: int) -> None:
+    if not 1 <= duration_seconds <= 600 or not 16 <= height <= 2160:
+        raise ChimeraError(
+            "VALIDATION_FAILED",
+            f"got {duration_seconds} s at {height} lines, expected 1–600 s and a shorter side of 16–2160",
+            {"duration_seconds": duration_seconds, "height": height},
+        )
+
+
+def render_timeout_seconds(duration_seconds: int, height: int = 1080) -> int:
+    """The render job is ended after this much wall time: 300 s + 20 s for each second of video, four times
+    that for 4k."""
+    _checked(duration_seconds, height)
+    return (300 + 20 * duration_seconds) * _scale(height)
+
+
+def inspect_timeout_seconds(duration_seconds: int, height: int = 1080) -> int:
+    """The technical inspection (decode, black, freeze, loudness) is ended after this much wall time."""
+    _checked(duration_seconds, height)
+    return (120 + 4 * duration_seconds) * _scale(height)
+
+
+def voice_timeout_seconds(duration_seconds: int) -> int:
+    """Speech is ended after this much wall time; within a Lambda's 900 s."""
+    _checked(duration_seconds, 1080)
+    return 120 + duration_seconds
+
+
+def pictures_timeout_seconds(duration_seconds: int, height: int = 1080) -> int:
+    """Pictures are ended after this much wall time; within a Lambda's 900 s."""
+    _checked(duration_seconds, height)
+    return min(900, (120 + duration_seconds) * _scale(height))
+
+
+def production_limits(duration_seconds: int, height: int = 1080) -> dict[str, int]:
+    """The timeouts, in seconds, that the state machine enforces and that `production_upper_bound` rests
+    on."""
+    return {
+        "voice_seconds": voice_timeout_seconds(duration_seconds),
+        "pictures_seconds": pictures_timeout_seconds(duration_seconds, height),
+        "render_seconds": render_timeout_seconds(duration_seconds, height),
+        "inspect_seconds": inspect_timeout_seconds(duration_seconds, height),
+    }
+
+
+def cpu_limit_seconds(timeout_seconds: int) -> int:
+    """CPU seconds that a step may use (RLIMIT_CPU): two vCPUs for the whole of its wall time."""
+    return JOB_VCPU * timeout_seconds
+
+
+def compute_cost(
+    cpu_seconds: Decimal | int | str, gb: Decimal | int | str, wall_seconds: Decimal | int | str
+) -> int:
+    """Micros for CPU seconds and for memory held over wall time, at Fargate's prices, rounded up."""
+    cpu, memory, wall = (_number(value) for value in (cpu_seconds, gb, wall_seconds))
+    vcpu = cpu * FARGATE_VCPU_HOUR_USD
+    held = memory * wall * FARGATE_GB_HOUR_USD
+    return round_up_to_micros((vcpu + held) / 3600)
+
+
+def function_cost(gb: Decimal | int | str, wall_seconds: Decimal | int | str) -> int:
+    """Micros for a function's memory over its wall time, at Lambda's arm64 price, rounded up."""
+    return round_up_to_micros(_number(gb) * _number(wall_seconds) * LAMBDA_GB_SECOND_USD)
+
+
+def production_upper_bound(duration_seconds: int, height: int = 1080) -> int:
+    """Micros that a production cannot exceed while its limits are enforced, in whole cents: what the CFO is
+    asked for.
+
+    Every step for the whole of its timeout (`production_limits`, `BRIEF_TIMEOUT_SECONDS`) with both vCPUs and
+    all its memory. `height` is the shorter side in pixels.
+    """
+    limits = production_limits(duration_seconds, height)
+    steps: list[tuple[int, Decimal | int]] = [
+        (limits["render_seconds"], JOB_GB),
+        (limits["inspect_seconds"], JOB_GB),
+        (limits["voice_seconds"], FUNCTION_GB),
+        (limits["pictures_seconds"], FUNCTION_GB),
+        (BRIEF_TIMEOUT_SECONDS, BRIEF_GB),
+    ]
+    dearest = sum(
+        max(compute_cost(cpu_limit_seconds(seconds), gb, seconds), function_cost(gb, seconds))
+        for seconds, gb in steps
+    )
+    return round_up_to_cents(dearest)
+
+
+def expected_production(
+    duration_seconds: int, height: int = 1080, history: Sequence[Mapping[str, Any]] = ()
+) -> tuple[int, dict[str, int]]:
+    """What a production is expected to cost, at most its upper bound, and each step's part of it; micros.
+
+    `history`: what the last productions of this size used, newest first, as `{"video_seconds",
+    "actual_micros",
+    "cpu_seconds": {step: CPU seconds}}`. The estimate is the median cost per output second of the newest 20,
+    times the
+    duration; without a history `DEFAULT_CPU_RATE` at the price of a job.
+    """
+    _checked(duration_seconds, height)
+    used = [
+        row for row in history if _positive(row.get("video_seconds")) and _positive(row.get("actual_micros"))
+    ][:20]
+    bound = production_upper_bound(duration_seconds, height)
+    if used:
+        rate = median(Decimal(str(row["actual_micros"])) / Decimal(str(row["video_seconds"])) for row in used)
+        expected = min(bound, int((rate * duration_seconds).to_integral_value(rounding=ROUND_CEILING)))
+        shares = _shares(used)
+    else:
+        default = next(rate for side, rate in sorted(DEFAULT_CPU_RATE.items()) if height <= side)
+        cpu = default * duration_seconds
+        expected = min(bound, compute_cost(cpu, JOB_GB, cpu / JOB_VCPU))
+        shares = DEFAULT_SHARES
+    parts = {step: int(expected * share) for step, share in shares.items()}
+    largest = max(parts, key=lambda step: parts[step])
+    parts[largest] += expected - sum(parts.values())  # rounding: the parts are the whole
+    return expected, parts
+
+
+def _shares(used: Sequence[Mapping[str, Any]]) -> Mapping[str, Decimal]:
+    seconds: dict[str, list[Decimal]] = {}
+    for row in used:
+        for step, value in (row.get("cpu_seconds") or {}).items():
+            seconds.setdefault(str(step), []).append(max(Decimal(0), Decimal(str(value))))
+    middle = {step: Decimal(median(values)) for step, values in seconds.items()}
+    total = sum(middle.values())
+    return {step: value / total for step, value in middle.items()} if total > 0 else DEFAULT_SHARES
+
+
+def _positive(value: Any) -> bool:
+    try:
+        return value is not None and Decimal(str(value)).is_finite() and Decimal(str(value)) > 0
+    except InvalidOperation:
+        return False
+
+
+def _number(value: Decimal | int | str) -> Decimal:
+    if isinstance(value, bool | float) or not isinstance(value, Decimal | int | str):
+        raise ChimeraError("VALIDATION_FAILED", f"quantity: got {value!r}, expected a decimal, not a float")
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        raise ChimeraError(
+            "VALIDATION_FAILED", f"quantity: got {value!r}, expected a decimal number"
+        ) from None
+    if not number.is_finite() or number < 0:
+        raise ChimeraError("VALIDATION_FAILED", f"quantity: got {value!r}, expected 0 or more")
+    return number
