@@ -40,7 +40,7 @@ $(NODE_READY): package-lock.json .npmrc $(TEST_READY)
 
 # -- habits ---------------------------------------------------------------------------------------------------------
 test: check
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests --ignore tests/soak
 
 fast: $(TEST_READY)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/unit tests/workflows

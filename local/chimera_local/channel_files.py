@@ -1,5 +1,4 @@
-"""Serves the local channel's folder over HTTP: posts, feed and page; ranges, revalidation, nothing outside
-of it."""
+"""Serves the local channel's folder over HTTP: ranges, revalidation, and nothing outside of it."""
 
 from __future__ import annotations
 
@@ -59,8 +58,7 @@ def find(root: Path, below: str) -> Path | None:
 
 
 def answer(root: Path, below: str, headers: Mapping[str, str]) -> FileAnswer | None:
-    """What to answer to GET or HEAD of a file with these (lower-case) request headers; None: there is no
-    such file."""
+    """The answer to GET or HEAD with these (lower-case) request headers; None: there is no such file."""
     path = find(root, below)
     if path is None:
         return None
@@ -104,8 +102,7 @@ def answer(root: Path, below: str, headers: Mapping[str, str]) -> FileAnswer | N
 
 
 def _span(text: str, size: int) -> tuple[int, int] | bool | None:
-    """First and last byte of a Range header; None: to be ignored (RFC 9110 14.2), False: cannot be
-    satisfied."""
+    """First and last byte of a Range header; None: to be ignored (RFC 9110 14.2), False: unsatisfiable."""
     found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", text.replace(" ", ""))
     if found is None or found[0] == "bytes=-":
         return None

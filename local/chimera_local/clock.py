@@ -31,8 +31,7 @@ class _Entry:
 
 
 class LocalClock:
-    """One thread; callables run one after the other, each in its period; an error is logged and ends
-    nothing."""
+    """One thread; callables run one by one, each in its period; an error is logged and ends nothing."""
 
     def __init__(self) -> None:
         self._entries: list[_Entry] = []
@@ -42,8 +41,7 @@ class LocalClock:
         self._thread: threading.Thread | None = None
 
     def every(self, name: str, call: Callable[[], object], *, seconds: float = TICK_SECONDS) -> None:
-        """Call it now (once the clock runs) and then every so many seconds; a period missed is not made up
-        for."""
+        """Call it once the clock runs, then every so many seconds; a period missed is not made up for."""
         if seconds <= 0:
             raise ValueError(f"{name}: seconds={seconds}, expected more than 0")
         with self._lock:

@@ -1,5 +1,4 @@
-"""A warm worker of one function: what AWS Lambda's runtime does inside its sandbox. Imports nothing heavy
-itself."""
+"""A warm worker of one function: what AWS Lambda's runtime does inside its sandbox."""
 
 from __future__ import annotations
 

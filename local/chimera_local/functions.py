@@ -1,5 +1,4 @@
-"""Calls the functions as AWS Lambda does: warm workers, JSON in and out, real deadlines, Lambda's error
-names."""
+"""Calls functions as AWS Lambda does: warm workers, JSON in and out, deadlines, Lambda's error names."""
 
 from __future__ import annotations
 
@@ -68,8 +67,7 @@ class FunctionError(Exception):
 
     @property
     def cause(self) -> str | None:
-        """The cause as Step Functions records it: the runtime's report as compact JSON, a service's own
-        text as is."""
+        """The cause as Step Functions records it: the runtime's report as JSON, a service's text as it is."""
         if self.error_type == "States.Timeout":
             return None
         if self.error_type.startswith(("Lambda.", "States.")):
@@ -344,8 +342,7 @@ class LambdaPool:
         return _Worker(int(answer["pid"]), ours)
 
     def _end(self, worker: _Worker, *, grace: float) -> str:
-        """Kill a worker and what it started; says how it ended. `grace`: seconds for one that is ending by
-        itself."""
+        """Kill a worker and all it started; says how it ended. `grace`: seconds to end by itself."""
         try:
             return str(self._order({"op": "end", "pid": worker.pid, "grace": grace}, None)["status"])
         except FunctionError:

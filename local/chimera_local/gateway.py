@@ -30,8 +30,7 @@ from chimera_local.gateway_events import event_of
 JSON: TypeAlias = Any
 MAX_BODY_BYTES = 1_000_000
 HEAD_SECONDS = 15.0
-"""For a whole request head, idle keep-alive time before it included: slow senders hold no thread for
-longer."""
+"""For a whole request head, idle time before it included: a slow sender holds no thread for longer."""
 BODY_SECONDS = 30.0
 SEND_SECONDS = 30.0
 """Without progress, while an answer is sent."""
@@ -106,8 +105,7 @@ class Gateway:
         self._thread.start()
 
     def close(self, *, grace_seconds: float = 5.0) -> None:
-        """Take no new request, let the running ones end (at most `grace_seconds`), then cut every
-        connection."""
+        """Take no new request, give the running ones `grace_seconds`, then cut every connection."""
         if self._thread is not None:
             self._server.shutdown()
             self._thread.join()

@@ -67,8 +67,7 @@ class JobError(Exception):
 
 
 class JobRunner:
-    """Runs jobs; safe to call from many threads. At most `parallel` at once, the others wait as in a Batch
-    queue."""
+    """Runs jobs; thread-safe. At most `parallel` at once, the others wait as in a Batch queue."""
 
     def __init__(
         self,
@@ -232,8 +231,7 @@ class _Job:
         self._record = _read(self._record_path)
 
     def finished(self) -> JSON | None:
-        """The answer of an earlier call under this key that succeeded, even if the engine did not live to
-        see it."""
+        """The answer of an earlier success under this key, even if the engine did not live to see it."""
         record = self._record
         if record.get("fingerprint") != self._fingerprint:
             return None

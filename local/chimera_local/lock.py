@@ -73,8 +73,7 @@ def held(path: Path, *, wait_seconds: float, doing: str) -> Iterator[None]:
 
 
 class EngineLock:
-    """The right to be the engine of a home. `acquire`, then `publish` once it can be reached, `release` at
-    the end."""
+    """The right to be a home's engine: `acquire`, `publish` once it can be reached, `release` at the end."""
 
     def __init__(self, home: Path) -> None:
         self._path = home / "engine.lock"

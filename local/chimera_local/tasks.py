@@ -31,8 +31,7 @@ class LocalTasks:
     def run_job(
         self, job_key: str, arguments: JSON, *, timeout_seconds: float | None, cancel: threading.Event
     ) -> JSON:
-        """Run the job, or find it finished; raises TaskFailure with Batch's error name and the job as
-        cause."""
+        """Run the job, or find it finished; raises TaskFailure as Batch's integration does."""
         try:
             return self._jobs.run(job_key, arguments, timeout_seconds=timeout_seconds, cancel=cancel)
         except JobError as error:

@@ -89,6 +89,16 @@ class Chimera:
             raise
         return Answer(process.returncode, out, err)
 
+    @staticmethod
+    def answer(code: int, out: str, err: str) -> Answer:
+        """What a process that `popen` started has answered."""
+        return Answer(code, out, err)
+
+    @staticmethod
+    def read_json(path: Path) -> Any:
+        """A JSON file."""
+        return json.loads(path.read_text(encoding="utf-8"))
+
     def source(self, *trends: dict[str, Any], name: str = "trends.json") -> str:
         """A file of trends as `--source` takes it."""
         path = self.home.parent / name

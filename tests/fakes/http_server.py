@@ -22,8 +22,8 @@ class Request:
 
 @dataclass
 class Reply:
-    """What the server answers. `drip` sends the body byte by byte, `drip_headers` a header line byte by
-    byte, for ever.
+    """What the server answers. `drip` sends the body byte by byte, `drip_headers` a header line byte by byte,
+    for ever.
     """
 
     body: bytes | str = b""
@@ -46,8 +46,8 @@ Answer = Reply | Callable[[Request], Reply]
 
 
 class FakeServer:
-    """`server.answer(prefix, reply)` sets what a path (longest prefix wins) gives; `server.requests` is
-    what was asked.
+    """`server.answer(prefix, reply)` sets what a path (longest prefix wins) gives; `server.requests` is what
+    was asked.
     """
 
     def __init__(self) -> None:
@@ -70,9 +70,7 @@ class FakeServer:
                 """A client that hangs up is what some tests are about."""
 
         self._http = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(
-            target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
 
     @property

@@ -25,7 +25,7 @@ from chimera.adapters.postgres.ledger import PostgresLedger
 from chimera.domain.cfo import CfoPolicy
 from chimera.settings import Settings
 from chimera.usecases.cfo import Cfo
-from chimera.usecases.tenancy import seed_tenant
+from chimera.adapters.postgres.tenancy import seed_tenant
 from psycopg import sql
 
 with warnings.catch_warnings():
@@ -152,7 +152,8 @@ def cfo_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_cfo(database_urls: DatabaseUrls, cfo_keys: Path) -> Iterator[Callable[..., Cfo]]:
-    """Makes a CFO of a tenant with a connection of its own (so one for each thread); `now` stands in for its clocks."""
+    """Makes a CFO of a tenant with a connection of its own (so one for each thread); `now` stands in for its
+    clocks."""
     databases: list[Database] = []
 
     def make(
@@ -166,7 +167,9 @@ def make_cfo(database_urls: DatabaseUrls, cfo_keys: Path) -> Iterator[Callable[.
         databases.append(database)
         clock = FixedClock(now) if now else SystemClock()
         ledger = (
-            PostgresLedger(database, tenant_id, now=lambda _: clock.now()) if now else PostgresLedger(database, tenant_id)
+            PostgresLedger(database, tenant_id, now=lambda _: clock.now())
+            if now
+            else PostgresLedger(database, tenant_id)
         )
         return Cfo(ledger, KeyFileSigner(cfo_keys), KeyFolderVerifier(cfo_keys), clock, policy)
 

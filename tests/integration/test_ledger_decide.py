@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
-
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.ledger import PostgresLedger
-from chimera.domain.cfo import CfoPolicy, RiskWeights
+from chimera.domain.cfo import CfoPolicy, RiskWeights, parse_request
 from chimera.errors import ChimeraError
 from chimera.usecases.cfo import Cfo
-from chimera.usecases.tenancy import agent_id
+from chimera.adapters.postgres.tenancy import agent_id
 
 MakeCfo = Callable[..., Cfo]
 NO_RISK = CfoPolicy(weights=RiskWeights(*[Decimal(0)] * 5))
@@ -45,7 +45,9 @@ def counters(db: Database, tenant: str) -> dict[tuple[str, str], tuple[int, int,
     }
 
 
-def test_an_approval_reserves_in_six_counters_and_is_signed(make_cfo: MakeCfo, db: Database, tenant: str) -> None:
+def test_an_approval_reserves_in_six_counters_and_is_signed(
+    make_cfo: MakeCfo, db: Database, tenant: str
+) -> None:
     answer = make_cfo(tenant).approve(body(tenant))
     assert answer["decision"] == "approved"
     assert answer["approved"] is True
@@ -118,7 +120,9 @@ def test_an_agent_of_nobody_or_of_another_tenant_is_refused(
     assert len(PostgresLedger(db, tenant).entries().entries) == 1
 
 
-def test_tenants_do_not_see_each_other(make_cfo: MakeCfo, new_tenant: Callable[..., str], db: Database) -> None:
+def test_tenants_do_not_see_each_other(
+    make_cfo: MakeCfo, new_tenant: Callable[..., str], db: Database
+) -> None:
     tenant, other = new_tenant(), new_tenant()
     answer = make_cfo(tenant).approve(body(tenant))
     with pytest.raises(ChimeraError) as caught:
@@ -128,14 +132,23 @@ def test_tenants_do_not_see_each_other(make_cfo: MakeCfo, new_tenant: Callable[.
         make_cfo(other).dispatch(answer["token"], "thief")
     assert refused.value.code == "INVALID_SIGNATURE"
     with db.transaction(other) as c:
-        for table in ("ledger", "reservation", "budget_tracking", "budget_limits", "chain_head", "ledger_signature"):
+        for table in (
+            "ledger",
+            "reservation",
+            "budget_tracking",
+            "budget_limits",
+            "chain_head",
+            "ledger_signature",
+        ):
             rows = c.execute(f"SELECT tenant_id FROM {table}").fetchall()  # type: ignore[arg-type]
             assert {str(row["tenant_id"]) for row in rows} <= {other}
     assert make_cfo(other).approve(body(other, request_id=answer["request_id"]))["decision"] == "approved"
 
 
 @pytest.mark.parametrize("state", ["STOP", "PAUSE_SPEND", None])
-def test_the_switch_stops_decisions(make_cfo: MakeCfo, db: Database, database_urls: Any, tenant: str, state: str) -> None:
+def test_the_switch_stops_decisions(
+    make_cfo: MakeCfo, db: Database, database_urls: Any, tenant: str, state: str
+) -> None:
     _set_control(database_urls.super, tenant, state)
     with pytest.raises(ChimeraError) as caught:
         make_cfo(tenant).approve(body(tenant))
@@ -144,8 +157,6 @@ def test_the_switch_stops_decisions(make_cfo: MakeCfo, db: Database, database_ur
 
 
 def _set_control(url: str, tenant: str, state: str | None) -> None:
-    import psycopg
-
     with psycopg.connect(url) as connection:
         if state is None:
             connection.execute("DELETE FROM controls WHERE tenant_id = %s", (tenant,))
@@ -171,11 +182,14 @@ def test_16_threads_approve_exactly_what_fits(
     assert sum(answer["approved"] for answer in answers) == 80  # floor(100.001249 / 1.25)
     assert {answer["code"] for answer in answers if not answer["approved"]} == {"BUDGET_EXCEEDED"}
     assert counters(db, tenant)["total", "daily"] == (100_001_249, 100_000_000, 0)
+    assert cfos[0].sweep() == {"signed": 1, "expired": 0}  # the row of the tenant's first limits
     report = PostgresLedger(db, tenant).verify(cfos[0]._verifier)
     assert report.problems == []
     assert (report.verified, report.entries, report.unsigned) == (True, 161, 0)
     # in the order of the ledger each answer's remainder follows from the one before (linearizable)
-    entries = sorted((PostgresLedger(db, tenant).get(a["request_id"])[0].seq, a) for a in answers if a["approved"])
+    entries = sorted(
+        (PostgresLedger(db, tenant).get(a["request_id"])[0].seq, a) for a in answers if a["approved"]
+    )
     totals = [Decimal("100.001249") - Decimal("1.25") * n for n in range(1, 81)]
     assert [Decimal(answer["budget_remaining"]["daily"]) for _, answer in entries] == totals
 
@@ -206,7 +220,9 @@ def test_racing_twins_with_different_bodies_leave_one(make_cfo: MakeCfo, db: Dat
     assert len(PostgresLedger(db, tenant).entries(entry_type="DECISION").entries) == 1
 
 
-def test_at_midnight_a_new_day_begins_and_the_week_goes_on(make_cfo: MakeCfo, db: Database, tenant: str) -> None:
+def test_at_midnight_a_new_day_begins_and_the_week_goes_on(
+    make_cfo: MakeCfo, db: Database, tenant: str
+) -> None:
     moment = [datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)]
     cfo = make_cfo(tenant, policy=NO_RISK, now=lambda: moment[0])
     first = cfo.approve(body(tenant, request_cost="1000"))
@@ -225,8 +241,6 @@ def test_a_day_that_ends_while_waiting_for_the_lock_is_read_again(db: Database, 
     before, after = datetime(2027, 1, 3, 23, 59, 59, 999_999, tzinfo=UTC), datetime(2027, 1, 4, tzinfo=UTC)
     times = iter([before, after])
     ledger = PostgresLedger(db, tenant, now=lambda _: next(times, after))
-    from chimera.domain.cfo import parse_request
-
     entry = ledger.decide(parse_request(body(tenant)), NO_RISK, key_id="k")
     assert entry.created_at == after
     assert entry.periods == {"D": "2027-01-04", "W": "2027-W01", "M": "2027-01"}
@@ -246,7 +260,10 @@ def test_risk_is_for_a_person_who_may_waive_it_but_not_the_budget(
     yes = cfo.approve_override(request, "ada", note="launch day")
     assert yes["decision"] == "approved"
     assert yes["request_id"] != request["request_id"]
-    assert cfo.approve_override(request, "ada", note="launch day")["approval_signature"] == yes["approval_signature"]
+    assert (
+        cfo.approve_override(request, "ada", note="launch day")["approval_signature"]
+        == yes["approval_signature"]
+    )
     with pytest.raises(ChimeraError) as changed:
         cfo.approve_override(request, "bob", approve=False)
     assert changed.value.code == "CONFLICT"

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from chimera.adapters.postgres.database import Database
 from chimera.settings import Settings
-from chimera.usecases.tenancy import ROLES, agent_id, seed_tenant
+from chimera.adapters.postgres.tenancy import ROLES, agent_id, seed_tenant
 
 
 def _rows(db: Database, tenant: str, query: str) -> list[dict[str, Any]]:

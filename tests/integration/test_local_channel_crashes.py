@@ -1,4 +1,5 @@
-"""The local channel killed with SIGKILL before and after each thing it does to the disk: one post, one item."""
+"""The local channel killed with SIGKILL before and after each thing it does to the disk: one post, one
+item."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ def arm(point):
                 die()
             return result
         setattr(holder, name, wrapped)
-    for holder, name in ((os, "fsync"), (os, "rename"), (os, "replace"), (shutil, "copyfile"), (tempfile, "mkdtemp")):
+    for holder, name in ((os, "fsync"), (os, "rename"), (os, "replace"), (shutil, "copyfile"), (tempfile,
+    "mkdtemp")):
         wrap(holder, name)
 
 results, point = [], 0
@@ -110,7 +112,7 @@ def test_after_each_death_the_next_call_leaves_one_whole_post(
         assert sorted(p.name for p in root.iterdir()) == [".lock", "feed.xml", "index.html", "posts"]
 
 
-RACER = '''
+RACER = """
 import sys
 from pathlib import Path
 from chimera.adapters.local.media import FolderMediaStore
@@ -124,7 +126,7 @@ for n in range(3):
         idempotency_key=f"key-{n}", content_hash="h", media={"video": "v"}))
     channel.count_view(r.post_id)
     print(r.model_dump_json())
-'''
+"""
 
 
 def test_publishers_that_race_get_the_same_receipts_and_no_view_is_lost(tmp_path: Path) -> None:
@@ -135,7 +137,10 @@ def test_publishers_that_race_get_the_same_receipts_and_no_view_is_lost(tmp_path
     media.put_bytes("v", b"v" * 100_000)
     racers = [
         subprocess.Popen(
-            [sys.executable, "-c", RACER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", RACER, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for _ in range(3)
     ]

@@ -43,9 +43,7 @@ def _hn(titles: list[str], **fields: Any) -> str:
 
 
 def _wiki(titles: list[str]) -> str:
-    rows = [
-        {"article": t.replace(" ", "_"), "views": 90_000 - i, "rank": i + 1} for i, t in enumerate(titles)
-    ]
+    rows = [{"article": t.replace(" ", "_"), "views": 90_000 - i, "rank": i + 1} for i, t in enumerate(titles)]
     return json.dumps({"items": [{"project": "en.wikipedia", "access": "all-access", "articles": rows}]})
 
 
@@ -105,9 +103,7 @@ KINDS = [
     Kind("rss", "/feed", _rss, "text/xml"),
     Kind("rss", "/feed", _atom, "application/atom+xml"),
 ]
-each_kind = pytest.mark.parametrize(
-    "kind", KINDS, ids=["hackernews", "wikipedia", "google_trends", "rss", "atom"]
-)
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=["hackernews", "wikipedia", "google_trends", "rss", "atom"])
 
 
 @pytest.fixture
@@ -139,9 +135,7 @@ def fetch(kind: Kind, base: str, *, timeout: float = 5.0, **wanted: Any) -> list
 
 @each_kind
 def test_good_answer_gives_trends_of_that_platform(kind: Kind, server: FakeServer) -> None:
-    server.answer(
-        kind.path, Reply(kind.payload(["First thing", "Second thing"]), content_type=kind.content_type)
-    )
+    server.answer(kind.path, Reply(kind.payload(["First thing", "Second thing"]), content_type=kind.content_type))
     found = fetch(kind, server.url)
     assert [t.title for t in found] == ["First thing", "Second thing"]
     assert {t.platform for t in found} == {kind.name}
@@ -239,9 +233,7 @@ def test_too_many_requests_carries_the_servers_wait(kind: Kind, server: FakeServ
 @pytest.mark.parametrize(
     ("status", "code"), [(500, "PROVIDER_TIMEOUT"), (503, "PROVIDER_TIMEOUT"), (403, "PROVIDER_REJECTED")]
 )
-def test_failing_server_is_told_apart_from_a_refusal(
-    kind: Kind, server: FakeServer, status: int, code: str
-) -> None:
+def test_failing_server_is_told_apart_from_a_refusal(kind: Kind, server: FakeServer, status: int, code: str) -> None:
     server.answer(kind.path, Reply(b"<html>oops</html>", status=status))
     with pytest.raises(ChimeraError) as caught:
         fetch(kind, server.url)
@@ -252,9 +244,8 @@ def test_failing_server_is_told_apart_from_a_refusal(
 @each_kind
 @pytest.mark.parametrize("how", ["drip", "drip_headers"])
 def test_slow_drip_ends_at_the_deadline(kind: Kind, server: FakeServer, how: str) -> None:
-    reply = Reply(
-        kind.payload([f"Thing {i}" for i in range(200)]), content_type=kind.content_type, **{how: True}
-    )
+    reply = Reply(kind.payload([f"Thing {i}" for i in range(200)]), content_type=kind.content_type)
+    setattr(reply, how, True)
     server.answer(kind.path, reply)
     with pytest.raises(ChimeraError) as caught:
         fetch(kind, server.url, timeout=0.4)
@@ -263,9 +254,7 @@ def test_slow_drip_ends_at_the_deadline(kind: Kind, server: FakeServer, how: str
 
 @each_kind
 def test_answer_cut_off_in_the_middle_is_an_error(kind: Kind, server: FakeServer) -> None:
-    server.answer(
-        kind.path, Reply(kind.payload(["A", "B", "C"]), content_type=kind.content_type, cut_off=True)
-    )
+    server.answer(kind.path, Reply(kind.payload(["A", "B", "C"]), content_type=kind.content_type, cut_off=True))
     with pytest.raises(ChimeraError) as caught:
         fetch(kind, server.url)
     assert caught.value.code == "PROVIDER_TIMEOUT"
@@ -291,18 +280,14 @@ def test_body_over_the_cap_is_refused(kind: Kind, server: FakeServer) -> None:
 
 @each_kind
 def test_packed_answer_is_unpacked(kind: Kind, server: FakeServer) -> None:
-    server.answer(
-        kind.path, Reply.gzipped(kind.payload(["Packed thing"]).encode(), content_type=kind.content_type)
-    )
+    server.answer(kind.path, Reply.gzipped(kind.payload(["Packed thing"]).encode(), content_type=kind.content_type))
     assert [t.title for t in fetch(kind, server.url)] == ["Packed thing"]
 
 
 @each_kind
 def test_damaged_gzip_is_rejected(kind: Kind, server: FakeServer) -> None:
     body = b"\x1f\x8b" + gzip.compress(kind.payload(["A"]).encode())[6:]
-    server.answer(
-        kind.path, Reply(body, headers={"Content-Encoding": "gzip"}, content_type=kind.content_type)
-    )
+    server.answer(kind.path, Reply(body, headers={"Content-Encoding": "gzip"}, content_type=kind.content_type))
     with pytest.raises(ChimeraError) as caught:
         fetch(kind, server.url)
     assert caught.value.code == "PROVIDER_REJECTED"
@@ -325,9 +310,7 @@ def test_redirect_is_followed(kind: Kind, server: FakeServer) -> None:
 
 
 @each_kind
-@pytest.mark.parametrize(
-    "target", ["file:///etc/passwd", "ftp://example.org/x", "http://[", "http:///nowhere"]
-)
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://example.org/x", "http://[", "http:///nowhere"])
 def test_redirect_to_no_web_address_is_rejected(kind: Kind, server: FakeServer, target: str) -> None:
     server.answer(kind.path, Reply(status=302, headers={"Location": target}))
     with pytest.raises(ChimeraError) as caught:
@@ -376,9 +359,7 @@ def test_right_to_left_and_emoji_survive(kind: Kind, server: FakeServer) -> None
 
 @each_kind
 def test_two_megabyte_title_is_cut(kind: Kind, server: FakeServer) -> None:
-    server.answer(
-        kind.path, Reply(kind.payload(["word " * 400_000, "Short one"]), content_type=kind.content_type)
-    )
+    server.answer(kind.path, Reply(kind.payload(["word " * 400_000, "Short one"]), content_type=kind.content_type))
     found = fetch(kind, server.url)
     assert found[-1].title == "Short one"
     assert all(len(t.title) <= 500 and len(t.topic) <= 255 and len(t.description) <= 5000 for t in found)

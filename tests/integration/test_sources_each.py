@@ -76,9 +76,7 @@ def test_hackernews_maps_its_fields(server: FakeServer) -> None:
 
 
 @pytest.mark.parametrize("url", [None, "", "javascript:alert(1)"])
-def test_hackernews_story_without_address_leads_to_its_discussion(
-    server: FakeServer, url: str | None
-) -> None:
+def test_hackernews_story_without_address_leads_to_its_discussion(server: FakeServer, url: str | None) -> None:
     server.answer("/api/v1/search", Reply(json.dumps({"hits": [hit(url=url)]})))
     (story,) = HackerNewsSource(settings(server), FixedClock()).fetch(**anything())
     assert story.url in {"https://news.ycombinator.com/item?id=4711", ""}
@@ -86,9 +84,7 @@ def test_hackernews_story_without_address_leads_to_its_discussion(
 
 
 def test_hackernews_old_stories_are_outside_the_timeframe(server: FakeServer) -> None:
-    old = hit(
-        objectID="1", url="https://example.org/1", created_at_i=int((NOW - timedelta(hours=30)).timestamp())
-    )
+    old = hit(objectID="1", url="https://example.org/1", created_at_i=int((NOW - timedelta(hours=30)).timestamp()))
     server.answer("/api/v1/search", Reply(json.dumps({"hits": [old, hit()]})))
     source = HackerNewsSource(settings(server), FixedClock())
     assert len(source.fetch(**anything())) == 1
@@ -105,9 +101,7 @@ def top(*articles: str) -> str:
 
 def test_wikipedia_falls_back_to_the_day_before(server: FakeServer) -> None:
     server.answer("/", Reply(json.dumps({"title": "Not Found"}), status=404))
-    server.answer(
-        "/api/rest_v1/metrics/pageviews/top/en.wikipedia/all-access/2026/05/18", Reply(top("Blue_whale"))
-    )
+    server.answer("/api/rest_v1/metrics/pageviews/top/en.wikipedia/all-access/2026/05/18", Reply(top("Blue_whale")))
     (article,) = WikipediaSource(settings(server), clock=FixedClock()).fetch(**anything())
     assert [r.path[-10:] for r in server.requests] == ["2026/05/19", "2026/05/18"]
     assert article.published_at == datetime(2026, 5, 19, tzinfo=UTC), "the end of the day that was counted"
@@ -168,12 +162,8 @@ def test_google_trends_maps_whatever_the_namespace(server: FakeServer, namespace
     assert search.tags == ["Post"]
 
 
-@pytest.mark.parametrize(
-    ("traffic", "views"), [("500+", 500), ("", None), ("lots", None), ("20 000+", 20_000)]
-)
-def test_google_trends_unknown_traffic_is_not_zero(
-    server: FakeServer, traffic: str, views: int | None
-) -> None:
+@pytest.mark.parametrize(("traffic", "views"), [("500+", 500), ("", None), ("lots", None), ("20 000+", 20_000)])
+def test_google_trends_unknown_traffic_is_not_zero(server: FakeServer, traffic: str, views: int | None) -> None:
     server.answer("/trending/rss", Reply(google("topic", traffic), content_type="application/rss+xml"))
     (search,) = GoogleTrendsSource(settings(server), clock=FixedClock()).fetch(**anything())
     assert search.views == views
@@ -246,10 +236,7 @@ def test_sources_are_opened_by_name(server: FakeServer, tmp_path: Any) -> None:
     assert open_source("hackernews", context, allow_files=False).name == "hackernews"
     assert open_source(f"rss:{server.url}/feed", context, allow_files=False).name == f"rss:{server.url}/feed"
     assert open_source(f"file:{tmp_path}/a.json", context, allow_files=True).name == f"file:{tmp_path}/a.json"
-    assert (
-        open_source(f"file://{tmp_path}/a%20b.json", context, allow_files=True).name
-        == f"file:{tmp_path}/a b.json"
-    )
+    assert open_source(f"file://{tmp_path}/a%20b.json", context, allow_files=True).name == f"file:{tmp_path}/a b.json"
 
 
 def test_files_are_not_opened_for_the_network(server: FakeServer) -> None:
@@ -321,8 +308,6 @@ def test_redirect_from_outside_to_a_private_address_is_refused(
     server.answer("/start", inward)
     server.answer("/secret", Reply("secret"))
     with pytest.raises(ChimeraError) as caught:
-        PoliteClient(settings(server), source="test").get(
-            server.url.replace("127.0.0.1", "localhost") + "/start"
-        )
+        PoliteClient(settings(server), source="test").get(server.url.replace("127.0.0.1", "localhost") + "/start")
     assert caught.value.code == "PROVIDER_REJECTED" and "private" in caught.value.message
     assert [r.path for r in server.requests] == ["/start"]

@@ -31,7 +31,8 @@ TREND = {
 
 def read(path: Path, content: str | bytes, **wanted: Any) -> list[RawTrend]:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return FileSource(path).fetch(**({"keywords": [], "timeframe_hours": 24, "limit": 100} | wanted))
+    arguments: dict[str, Any] = {"keywords": [], "timeframe_hours": 24, "limit": 100} | wanted
+    return FileSource(path).fetch(**arguments)
 
 
 def refused(path: Path, content: str | bytes) -> ChimeraError:
@@ -40,9 +41,7 @@ def refused(path: Path, content: str | bytes) -> ChimeraError:
     return caught.value
 
 
-@pytest.mark.parametrize(
-    "wrap", [lambda t: [t], lambda t: {"trends": [t], "metadata": {}, "execution_time_ms": 5}]
-)
+@pytest.mark.parametrize("wrap", [lambda t: [t], lambda t: {"trends": [t], "metadata": {}, "execution_time_ms": 5}])
 def test_json_of_the_contract(tmp_path: Path, wrap: Any) -> None:
     (trend,) = read(tmp_path / "a.json", json.dumps(wrap(TREND)))
     assert (trend.platform, trend.also_on) == ("hackernews", ["mastodon"])
@@ -65,18 +64,13 @@ def test_plain_columns_as_csv(tmp_path: Path) -> None:
 
 
 def test_contract_as_csv_with_json_cells(tmp_path: Path) -> None:
-    text = (
-        "title;platforms;engagement_metrics;rising_velocity\n"
-        'Moss clocks;"[""x"", ""y""]";"{""likes"": 3}";2.5\n'
-    )
+    text = 'title;platforms;engagement_metrics;rising_velocity\nMoss clocks;"[""x"", ""y""]";"{""likes"": 3}";2.5\n'
     (trend,) = read(tmp_path / "a.csv", text)
     assert (trend.platform, trend.also_on, trend.likes, trend.rising_velocity) == ("x", ["y"], 3, 2.5)
 
 
 def test_topic_alone_is_enough_and_the_timeframe_does_not_apply(tmp_path: Path) -> None:
-    (trend,) = read(
-        tmp_path / "a.json", json.dumps([{"topic": "old news", "published_at": "1999-12-31T23:59:59Z"}])
-    )
+    (trend,) = read(tmp_path / "a.json", json.dumps([{"topic": "old news", "published_at": "1999-12-31T23:59:59Z"}]))
     assert (trend.title, trend.platform) == ("old news", "file")
 
 

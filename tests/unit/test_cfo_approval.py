@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import rfc8785
-
 from chimera.adapters.local.keys import KeyFileSigner, KeyFolderVerifier
 from chimera.domain.approval import MAX_TOKEN_BYTES, ApprovalToken, make_token, verify_approval
 from chimera.domain.ledger import ENTRY_PREFIX, GENESIS, Entry, body_fields, row_hash, signing_message
@@ -73,7 +72,13 @@ def test_a_good_token_gives_its_claims(keys: tuple[KeyFileSigner, KeyFolderVerif
     signer, verifier = keys
     travelled = json.loads(token_of(signer).model_dump_json())
     claims = verify_approval(
-        travelled, verifier, now=NOW, agent_id=AGENT, amount_micros=60_000, request_id=REQUEST, tenant_id=TENANT
+        travelled,
+        verifier,
+        now=NOW,
+        agent_id=AGENT,
+        amount_micros=60_000,
+        request_id=REQUEST,
+        tenant_id=TENANT,
     )
     assert (claims.request_id, claims.amount_micros, claims.category) == (REQUEST, 60_000, "compute")
     assert len(json.dumps(travelled)) <= MAX_TOKEN_BYTES
@@ -120,7 +125,9 @@ def test_a_spoilt_token_is_refused(
     _refused(spoil(token_of(signer).model_dump()), verifier)
 
 
-def test_a_token_for_somebody_or_something_else_is_refused(keys: tuple[KeyFileSigner, KeyFolderVerifier]) -> None:
+def test_a_token_for_somebody_or_something_else_is_refused(
+    keys: tuple[KeyFileSigner, KeyFolderVerifier],
+) -> None:
     signer, verifier = keys
     token = token_of(signer)
     for wrong in (
@@ -183,7 +190,13 @@ def test_signatures_are_raw_and_length_checked(keys: tuple[KeyFileSigner, KeyFol
 
 
 def _refused(token: Any, verifier: KeyFolderVerifier, **changes: Any) -> None:
-    wanted: dict[str, Any] = {"now": NOW, "agent_id": AGENT, "amount_micros": 60_000, "request_id": REQUEST, **changes}
+    wanted: dict[str, Any] = {
+        "now": NOW,
+        "agent_id": AGENT,
+        "amount_micros": 60_000,
+        "request_id": REQUEST,
+        **changes,
+    }
     with pytest.raises(ChimeraError) as caught:
         verify_approval(token, verifier, **wanted)
     assert caught.value.code == "INVALID_SIGNATURE"

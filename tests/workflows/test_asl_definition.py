@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import pytest
-
 from chimera_local.asl import InvalidDefinition, UnsupportedDefinition, load_machine
 
 END = {"Type": "Succeed"}

@@ -6,21 +6,26 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
-
 from chimera_local.asl import (
     JSON,
     ExecutionAlreadyExists,
     ExecutionDoesNotExist,
     InvalidExecutionInput,
     InvalidToken,
+    Machine,
     TaskDoesNotExist,
     TaskFailure,
     TaskTimedOut,
     load_machine,
+    store,
+    tables,
 )
 from chimera_local.asl.engine import Engine
-from chimera_local.asl.errors import InvalidName, StateMachineDoesNotExist
+from chimera_local.asl.errors import EngineAlreadyRunning, InvalidName, StateMachineDoesNotExist
+from chimera_local.asl.frame import Frame, Request
+from chimera_local.asl.interpreter import Step
 
 WAIT = 60.0
 INVOKE = "arn:aws:states:::lambda:invoke"
@@ -429,3 +434,56 @@ def test_two_engines_in_one_process_are_refused(start: Start, asl_database: str,
     start(m=machine(A=DONE))
     with pytest.raises(RuntimeError, match="another engine"):
         Engine(database_url=asl_database, machines={}, tasks=tasks).launch()
+
+
+def test_a_second_process_on_the_same_database_is_refused(
+    start: Start, asl_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(m=machine(A=DONE))
+    monkeypatch.setattr(tables, "_CLAIM_SECONDS", 0.1)
+    with pytest.raises(EngineAlreadyRunning):
+        tables.claim_database(asl_database)
+
+
+def test_a_defect_of_the_runner_ends_the_execution_and_its_parent(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = store.advance
+
+    def defective(machine: Machine, frame: Frame, *rest: Any) -> Request:
+        if machine.name == "bad":
+            raise psycopg.DataError("no such number")
+        if machine.name == "worse" and frame.state is None:
+            monkeypatch.setattr(Step, "_scope_started", lambda self: {}["missing"])
+        return whole(machine, frame, *rest)
+
+    monkeypatch.setattr(store, "advance", defective)
+    engine = start(outer=machine(A=nest("bad", {})), bad=machine(B=DONE), worse=machine(C=DONE))
+    outer = engine.start_execution("outer", {})
+    assert engine.wait(outer, WAIT).error == "States.TaskFailed"
+    (bad,) = engine.list_executions("bad")
+    assert (bad.status, bad.error) == ("FAILED", "States.Runtime")
+    assert bad.cause is not None and "no such number" in bad.cause
+    worse = engine.wait(engine.start_execution("worse", {}), WAIT)
+    assert (worse.status, worse.error, worse.cause) == (
+        "FAILED",
+        "States.Runtime",
+        "Internal error: KeyError: 'missing'",
+    )
+
+
+def test_an_unexpected_exception_of_a_runner_is_the_tasks_failure(start: Start, tasks: Tasks) -> None:
+    tasks.calls = None  # type: ignore[assignment]
+    engine = start(m=machine(A=call("echo")))
+    described = engine.wait(engine.start_execution("m", {}), WAIT)
+    assert (described.status, described.error) == ("FAILED", "AttributeError")
+
+
+def test_a_call_stopped_before_it_began_is_never_made(start: Start, tasks: Tasks) -> None:
+    engine = start(m=machine(A=call("block")))
+    first = [engine.start_execution("m", {"n": n}) for n in range(12)]  # more than there are workers
+    assert tasks.arrived.wait(WAIT)
+    for execution in reversed(first):
+        engine.stop_execution(execution)
+    assert {engine.wait(execution, WAIT).status for execution in first} == {"ABORTED"}
+    assert len(tasks.calls) < 12

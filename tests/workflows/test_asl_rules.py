@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from chimera_local.asl.errors import EvaluationError, StatesError
 from chimera_local.asl.expressions import Scope, from_engine, is_expression, to_engine
 from chimera_local.asl.rules import Tolerance, choose_catch, choose_retry, matches_error
+from hypothesis import given
+from hypothesis import strategies as st
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=8),

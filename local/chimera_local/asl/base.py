@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
-from chimera_local.asl.definition import Machine, Path
+from chimera_local.asl.definition import Machine
 from chimera_local.asl.errors import DataLimitExceeded, EvaluationError, exceeds_limit
 from chimera_local.asl.expressions import Scope
 from chimera_local.asl.frame import Frame, Request, World
@@ -17,12 +17,14 @@ from chimera_local.asl.model import JSON
 
 _NEEDS_CONTEXT = re.compile(r"\$states(?!\.(?:input|result|errorOutput)\b)")
 
+
+@lru_cache(maxsize=4096)
+def _looks_at_context(state: str) -> bool:
+    """Whether an expression in a state's JSON text could see more of `$states` than its input and result."""
+    return _NEEDS_CONTEXT.search(state) is not None
+
+
 Move: TypeAlias = "Callable[[], Move | Request]"
-
-
-@lru_cache(maxsize=512)
-def _needs_context(machine: str, path: Path, state: str, body: str) -> bool:
-    return _NEEDS_CONTEXT.search(body) is not None
 
 
 class StepBase(ABC):
@@ -57,8 +59,7 @@ class StepBase(ABC):
         """`$states.context`; the execution's input is only read when an expression could look at it."""
         frame = self.frame
         context = dict(frame.context)
-        body = json.dumps(self.body)
-        if _needs_context(frame.sha256, tuple(frame.path), self.name, body):
+        if _looks_at_context(json.dumps(self.body)):
             context["Execution"] = {**context["Execution"], "Input": self.world.execution_input()}
         state: dict[str, JSON] = {"Name": self.name, "EnteredTime": frame.entered_time}
         if self.body["Type"] in ("Task", "Parallel", "Map"):

@@ -31,7 +31,7 @@ _NUMBERS = re.compile(r"#\d+")
 
 @dataclass
 class Verdict:
-    """What came of one case: `outside` is the reason why it is not in the dialect, else `problems` (none: passed)."""
+    """What came of a case. `outside`: why it is not in the dialect; else it passed if `problems` is empty."""
 
     id: str
     problems: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Loads a state machine and refuses, with the state's name and the reason, whatever would not run as on AWS."""
+"""Loads a state machine and refuses, with state and reason, whatever would not run here as on AWS."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _canonical(definition: JSON) -> str:
 
 
 def stored_machine(name: str, text: str) -> Machine:
-    """A machine that was validated when it was stored; an upgrade's stricter rules must not strand its runs."""
+    """A machine that was validated when stored: stricter rules of an upgrade must not strand its runs."""
     return Machine(name, json.loads(text), hashlib.sha256(text.encode()).hexdigest())
 
 
@@ -124,8 +124,8 @@ def load_machine(
 ) -> Machine:
     """Parse, substitute `${Placeholder}`s and validate a machine.
 
-    Raises InvalidDefinition when AWS would refuse it too (or a placeholder has no value), UnsupportedDefinition
-    when it is outside the JSONata dialect of this runner; both carry the state's name and the reason.
+    Raises InvalidDefinition when AWS would refuse it too (or a placeholder has no value) and
+    UnsupportedDefinition when it is outside this runner's JSONata dialect; both carry state and reason.
     """
     if isinstance(text_or_dict, str):
         try:

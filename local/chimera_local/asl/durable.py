@@ -14,6 +14,7 @@ from chimera_local.asl.interpreter import Step
 from chimera_local.asl.model import TaskRunner
 from chimera_local.asl.resources import last_part, parse_resource
 
+_PAST_DEADLINE_SECONDS = 0.05
 _log = logging.getLogger(__name__)
 
 
@@ -64,7 +65,7 @@ def advance(machine: Machine, frame: Frame, signal: Signal, world: World) -> Req
         return step.run(signal)
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
         _log.exception("the interpreter failed in %s, state %s", frame.scope, frame.state)
-        return step.broken(error)
+        return step.broken(f"{type(error).__name__}: {error}")
 
 
 def perform(
@@ -76,7 +77,8 @@ def perform(
     """
     phase = frame.phase or {}
     resource = parse_resource(phase["resource"], frame.state or "")
-    left = math.inf if deadline is None else max(0.0, deadline - now)
+    # A little over the machine's own deadline, so that it has passed when the call comes back.
+    left = math.inf if deadline is None else max(0.0, deadline - now) + _PAST_DEADLINE_SECONDS
     limit = min(left, math.inf if phase["timeout"] is None else phase["timeout"])
     timeout = None if math.isinf(limit) else limit
     arguments = phase["arguments"]

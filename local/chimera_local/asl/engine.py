@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from dbos import DBOS, DBOSConfig, SetWorkflowID
-from dbos._error import DBOSNonExistentWorkflowError
+from dbos._error import DBOSException, DBOSNonExistentWorkflowError
 
 from chimera_local.asl.definition import Machine
 from chimera_local.asl.durable import drive, perform
@@ -30,10 +30,10 @@ from chimera_local.asl.errors import (
     exceeds_limit,
 )
 from chimera_local.asl.execution import Account, checked_input, first_frame, plain_id
-from chimera_local.asl.frame import Request, Stop
+from chimera_local.asl.frame import Request, Signal, Stop
 from chimera_local.asl.model import JSON, ExecutionDescription, HistoryEvent, Status, TaskRunner
 from chimera_local.asl.store import PgWorld, Store, clean, dumps, request_stop, token_hash
-from chimera_local.asl.tables import create_tables
+from chimera_local.asl.tables import claim_database, create_tables
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -53,11 +53,21 @@ _engine: Engine | None = None
 async def _scope_workflow(scope: str) -> None:
     """Every execution, branch and item is one of these; its workflow id is the scope's id."""
     assert _engine is not None, "DBOS runs workflows only while an engine is launched"
-    await drive(_DbosDurable(_engine, scope))
+    durable = _DbosDurable(_engine, scope)
+    try:
+        await drive(durable)
+    except DBOSException:
+        raise
+    except Exception as error:  # noqa: BLE001 - made into the execution's own failure
+        # A defect must not leave the execution, and whoever waits for it, hanging.
+        _log.exception("the step of %s could not be saved", scope)
+        reason = f"{type(error).__name__}: {error}"
+        for parent in await DBOS.run_step_async({"name": "asl.fail"}, _engine.fail_step, scope, reason):
+            await durable.ring(parent)
 
 
 class _DbosDurable:
-    """The seam on DBOS: steps, messages and child starts are recorded, so a recovered workflow repeats none."""
+    """The seam on DBOS: steps, messages and child starts are recorded; a recovered workflow repeats none."""
 
     def __init__(self, engine: Engine, scope: str) -> None:
         self._engine = engine
@@ -90,7 +100,7 @@ class Engine:
     """Step Functions on a laptop. One launched engine a process and a database; all methods are thread-safe.
 
     `machines` are what `start_execution` and nested executions may start; executions that are already running
-    keep the definition they started with. `max_workers` is how many task calls run at the same time: executions
+    keep the definition they started with. `max_workers` is how many task calls run at a time: executions
     that wait (for time, a token, a child) hold no thread. `app_version` has to stay the same over upgrades of
     the code, or DBOS would not recover what an older version began.
     """
@@ -119,17 +129,21 @@ class Engine:
         self._calls: dict[str, threading.Event] = {}
         self._calls_lock = threading.Lock()
         self._closing = False
+        self._claim: psycopg.Connection[Any] | None = None
         self.slots = asyncio.Semaphore(max_workers)
 
     # -- life --------------------------------------------------------------------------------------------
 
     def launch(self) -> None:
-        """Create what is missing in the database and recover every execution at the step it had reached."""
+        """Create what is missing in the database and recover every execution at the step it had reached.
+
+        Raises EngineAlreadyRunning if another process's engine runs on this database.
+        """
         global _engine
         if _engine is not None:
             raise RuntimeError("another engine is launched in this process; close it first")
         create_tables(self._url)
-        self._store.pin(list(self._machines.values()))
+        self._claim = claim_database(self._url)
         _engine = self
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="asl-loop", daemon=True)
@@ -145,6 +159,7 @@ class Engine:
             "enable_otlp": False,
         }
         try:
+            self._store.pin(list(self._machines.values()))
             DBOS(config=config)
             # Launched on our loop, DBOS adopts it: its workflows are tasks there and hold no thread.
             self._on_loop(_call(DBOS.launch))
@@ -172,6 +187,9 @@ class Engine:
             self._loop.close()
             self._thread = self._loop = None
         self._store.connections.close()
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
         if _engine is self:
             _engine = None
 
@@ -182,7 +200,7 @@ class Engine:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def _reconcile(self) -> None:
-        """Put right what a crash left between our tables and DBOS: workflows never started, bells never rung."""
+        """Mend what a crash left between our tables and DBOS: workflows never started, bells never rung."""
         with self._store.connections.reading() as connection:
             roots = connection.execute(
                 "SELECT e.id FROM asl.executions e JOIN asl.scopes s ON s.id = e.id "
@@ -222,23 +240,28 @@ class Engine:
 
     def call_step(self, scope: str, number: int) -> Request:
         """Call the task that the frame asks for, then take its result in."""
-        saved, frame, deadline, stopped = self._persistent(lambda: self._store.peek(scope, number))
-        if saved is not None:
-            return saved
         cancel = threading.Event()
         with self._calls_lock:
+            # Registered before looking: a stop that comes later finds the event, an earlier one is seen.
             self._calls[scope] = cancel
         try:
-            if stopped or self._closing:
-                cancel.set()
-            signal = perform(self._tasks, frame, now=time.time(), deadline=deadline, cancel=cancel)
+            saved, frame, deadline, stopped = self._persistent(lambda: self._store.peek(scope, number))
+            if saved is not None:
+                return saved
+            signal: Signal = {"kind": "wake"}
+            if not stopped and not self._closing:
+                signal = perform(self._tasks, frame, now=time.time(), deadline=deadline, cancel=cancel)
         finally:
             with self._calls_lock:
                 self._calls.pop(scope, None)
-        if self._closing and cancel.is_set():
+        if self._closing and signal["kind"] != "result":
             # Not a failure of the task: leave the step without a record, the next launch repeats it.
             raise asyncio.CancelledError
         return self._persistent(lambda: self._store.step(scope, number, signal, self._committed))
+
+    def fail_step(self, scope: str, reason: str) -> list[str]:
+        """End a scope as States.Runtime; returns whom to ring."""
+        return self._persistent(lambda: self._store.fail(scope, reason, self._committed))
 
     def _persistent(self, action: Callable[[], _T]) -> _T:
         """Try again while the database is away; if it stays away, leave the step to the next launch."""
@@ -266,7 +289,7 @@ class Engine:
 
     # -- executions --------------------------------------------------------------------------------------
 
-    def start_execution(self, machine: str, input: JSON, name: str | None = None) -> str:  # noqa: A002
+    def start_execution(self, machine: str, input: JSON, name: str | None = None) -> str:
         """Start a machine; returns the execution's id, `MACHINE:NAME` (NAME a UUID if not given).
 
         Starting again under the same name with the same input is the same execution; with another input it
@@ -365,7 +388,7 @@ class Engine:
     # -- task tokens -------------------------------------------------------------------------------------
 
     def send_task_success(self, token: str, output: JSON) -> None:
-        """Answer a waiting task. Raises InvalidToken, TaskDoesNotExist, TaskTimedOut, InvalidExecutionInput."""
+        """Answer a task. Raises InvalidToken, TaskDoesNotExist, TaskTimedOut or InvalidExecutionInput."""
         try:
             text = dumps(json.loads(json.dumps(output, allow_nan=False)))
         except (TypeError, ValueError) as error:
@@ -382,7 +405,8 @@ class Engine:
         """Say that the task is alive. Raises InvalidToken, TaskDoesNotExist, TaskTimedOut."""
         with self._store.connections.transaction(durable=True) as connection:
             row = connection.execute(
-                "UPDATE asl.tokens SET heartbeat_at = %s WHERE hash = %s AND status = 'OPEN' RETURNING scope_id",
+                "UPDATE asl.tokens SET heartbeat_at = %s WHERE hash = %s AND status = 'OPEN' "
+                "RETURNING scope_id",
                 [time.time(), token_hash(_well_formed(token))],
             ).fetchone()
         if row is None:

@@ -64,7 +64,7 @@ class EvaluationError(StatesError):
         self.location = location
 
 
-class DataLimitExceeded(StatesError):
+class DataLimitExceeded(StatesError):  # noqa: N818 - AWS names it so
     """A state or task answered with more than 256 KiB."""
 
     def __init__(self, name: str) -> None:
@@ -92,15 +92,15 @@ class _DefinitionError(ChimeraError):
         super().__init__("VALIDATION_FAILED", f"{where}{reason}", {"state": state, "reason": reason})
 
 
-class InvalidDefinition(_DefinitionError):
+class InvalidDefinition(_DefinitionError):  # noqa: N818 - AWS names it so
     """The machine is not valid States Language: the state's name (empty: the machine itself) and why."""
 
 
-class UnsupportedDefinition(_DefinitionError):
-    """The machine is valid States Language outside the dialect: the state's name and what is not supported."""
+class UnsupportedDefinition(_DefinitionError):  # noqa: N818 - AWS names it so
+    """Valid States Language outside the dialect: the state's name and what is not supported."""
 
 
-class ExecutionAlreadyExists(ChimeraError):
+class ExecutionAlreadyExists(ChimeraError):  # noqa: N818 - AWS names it so
     """An execution of this name exists with another input or has another definition."""
 
     def __init__(self, execution_id: str) -> None:
@@ -111,53 +111,62 @@ class ExecutionAlreadyExists(ChimeraError):
         )
 
 
-class ExecutionDoesNotExist(ChimeraError):
+class ExecutionDoesNotExist(ChimeraError):  # noqa: N818 - AWS names it so
     """No execution has this id."""
 
     def __init__(self, execution_id: str) -> None:
         super().__init__("NOT_FOUND", f"Execution Does Not Exist: '{execution_id}'", {"id": execution_id})
 
 
-class StateMachineDoesNotExist(ChimeraError):
+class StateMachineDoesNotExist(ChimeraError):  # noqa: N818 - AWS names it so
     """No machine of this name was loaded into the engine."""
 
     def __init__(self, machine: str, known: list[str]) -> None:
         super().__init__(
             "NOT_FOUND",
-            f"State Machine Does Not Exist: '{machine}'; expected one of {', '.join(known) or '(none loaded)'}",
+            f"State Machine Does Not Exist: '{machine}'; expected one of {', '.join(known) or '(none)'}",
             {"machine": machine},
         )
 
 
-class InvalidExecutionInput(ChimeraError):
+class EngineAlreadyRunning(ChimeraError):  # noqa: N818 - a state of affairs
+    """Another process runs executions on this database."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "CONFLICT", "another process runs executions on this database; use it, or stop it first"
+        )
+
+
+class InvalidExecutionInput(ChimeraError):  # noqa: N818 - AWS names it so
     """The input or the output handed in is not JSON, or is larger than 256 KiB."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("VALIDATION_FAILED", f"Invalid execution input: {reason}", {"reason": reason})
 
 
-class InvalidName(ChimeraError):
+class InvalidName(ChimeraError):  # noqa: N818 - AWS names it so
     """The execution name breaks AWS's rule (1-80 characters, none of space < > { } [ ] ? * " # % ...)."""
 
     def __init__(self, name: str) -> None:
         super().__init__("VALIDATION_FAILED", f"Invalid Name: '{name[:100]}'", {"name": name[:100]})
 
 
-class InvalidToken(ChimeraError):
+class InvalidToken(ChimeraError):  # noqa: N818 - AWS names it so
     """The text is not a task token at all."""
 
     def __init__(self) -> None:
         super().__init__("VALIDATION_FAILED", "Invalid Token: 'Invalid token'")
 
 
-class TaskDoesNotExist(ChimeraError):
+class TaskDoesNotExist(ChimeraError):  # noqa: N818 - AWS names it so
     """A well-formed token that this engine never gave out."""
 
     def __init__(self) -> None:
         super().__init__("NOT_FOUND", "Task does not exist: no task waits under this token")
 
 
-class TaskTimedOut(ChimeraError):
+class TaskTimedOut(ChimeraError):  # noqa: N818 - AWS names it so
     """The task behind the token was answered already, timed out, or its execution has ended."""
 
     def __init__(self) -> None:

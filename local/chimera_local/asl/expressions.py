@@ -29,7 +29,7 @@ _compiled: dict[str, Jsonata] = {}
 _compile_lock = threading.Lock()
 
 
-class InvalidExpression(Exception):
+class InvalidExpression(Exception):  # noqa: N818
     """The text is not a JSONata expression; the message says where."""
 
 
@@ -76,7 +76,7 @@ def to_engine(value: JSON) -> Any:
     return value
 
 
-class _NotJson(Exception):
+class _NotJson(Exception):  # noqa: N818
     """The result holds a function."""
 
 
@@ -177,7 +177,7 @@ class Scope:
         return value
 
     def typed(self, value: JSON, location: str, expected: str) -> JSON:
-        """A field whose value has to be of one JSON type (`array`, `boolean`, `number`, `string`, `object`)."""
+        """A field whose value has to be of one JSON type: array, boolean, number, string or object."""
         result = self.template(value, location)
         actual = type_name(result)
         if actual != expected:
@@ -205,9 +205,10 @@ def expressions_in(value: JSON, location: str) -> list[tuple[str, str]]:
     return []
 
 
-_STACK = "Stack overflow error: Check for non-terminating recursive function.  Consider rewriting as tail-recursive."
-
-
+_STACK = (
+    "Stack overflow error: Check for non-terminating recursive function.  "
+    "Consider rewriting as tail-recursive."
+)
 _ARRAYS_OF = {
     "a": "arrays",
     "b": "booleans",
@@ -290,9 +291,8 @@ def _hash(data: Any = None, algorithm: Any = "SHA-256") -> Any:
     if data is None:
         return None
     if algorithm not in _HASHES:
-        raise _fail(
-            f"$hash: unknown algorithm {compact(from_engine(algorithm))}, use one of {', '.join(_HASHES)}"
-        )
+        names = ", ".join(_HASHES)
+        raise _fail(f"$hash: unknown algorithm {compact(from_engine(algorithm))}, use one of {names}")
     text = data if isinstance(data, str) else compact(from_engine(data))
     return hashlib.new(_HASHES[algorithm], text.encode(), usedforsecurity=False).hexdigest()
 
@@ -324,7 +324,7 @@ def _native(function: Callable[..., Any]) -> Any:
     return Jsonata.JLambda(function)
 
 
-# $eval is not there in Step Functions; binding it to undefined makes calling it T1006, as for any unknown name.
+# Step Functions has no $eval; bound to undefined, calling it is T1006 as for any unknown name.
 _FUNCTIONS: dict[str, Any] = {
     "partition": _native(_partition),
     "range": _native(_range),

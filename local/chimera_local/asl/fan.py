@@ -19,7 +19,7 @@ from chimera_local.asl.model import JSON
 from chimera_local.asl.rules import Tolerance
 
 INLINE_CONCURRENCY = 40
-"""AWS runs at most about 40 items of an inline Map at once; a distributed one is bounded by the laptop instead."""
+"""AWS runs at most about 40 items of an inline Map at once; a distributed one has no such bound."""
 
 _LIVE = ("PENDING", "RUNNING")
 

@@ -1,17 +1,17 @@
-"""The durable state of one running scope (an execution, a branch or an item), and what it may ask for next."""
+"""The durable state of one running scope (an execution, a branch, an item) and what it may ask for next."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, NotRequired, Protocol, TypedDict
 
 from chimera_local.asl.model import JSON, Status
 
 ScopeKind = Literal["root", "branch", "iteration", "child"]
-"""A whole execution, a Parallel branch, an inline Map's item, a distributed Map's item (an execution of its own)."""
+"""An execution, a Parallel branch, an inline Map's item, a distributed Map's item (its own execution)."""
 
 
 @dataclass(slots=True)
@@ -41,8 +41,8 @@ class Frame:
     phase: dict[str, Any] | None = None
 
     def dumps(self) -> str:
-        """JSON text for the store."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+        """JSON text for the store (ASCII: every Postgres text column takes it)."""
+        return json.dumps({name: getattr(self, name) for name in self.__slots__}, separators=(",", ":"))
 
     @classmethod
     def loads(cls, text: str) -> Frame:
@@ -53,8 +53,8 @@ class Frame:
 class Request(TypedDict):
     """What a scope needs before its next step.
 
-    `call`: run a task (its details are in the frame). `wait`: until rung, at most `seconds` (None: until rung).
-    `continue`: nothing. `done`: the scope has ended. Before that, `spawn` scopes start and `ring` scopes wake.
+    `call`: run a task (its details are in the frame). `wait`: until rung, at most `seconds` (None: no limit).
+    `continue`: nothing. `done`: the scope has ended. First, `spawn` scopes start and `ring` scopes wake.
     """
 
     kind: Literal["call", "wait", "continue", "done"]
@@ -124,7 +124,7 @@ class NestedState:
 
 
 class World(Protocol):
-    """All that is not deterministic or shared, for one step of one scope; its changes become durable together."""
+    """All that is shared or not deterministic, for one step of one scope; its changes are saved together."""
 
     def now(self) -> float: ...
     def random(self) -> float: ...

@@ -26,13 +26,13 @@ MAX_EVENTS = 25_000
 """AWS ends an execution whose history grows beyond this."""
 
 _STATES_IN_A_STEP = 50
-"""After so many states a step is saved even if nothing has to be waited for, so that a loop can be stopped."""
+"""After so many states a step is saved even if nothing is waited for, so that a loop can be stopped."""
 
 _EXPIRED = 0.001
 
 
 class Step(TaskMixin, FanMixin):
-    """Advances one frame. Make one per step; `run` changes the frame and returns what the scope needs next."""
+    """Advances one frame. Made once a step; `run` changes the frame and says what the scope needs next."""
 
     def run(self, signal: Signal) -> Request:
         """Advance until something has to be waited for."""
@@ -255,9 +255,9 @@ class Step(TaskMixin, FanMixin):
         self.world.finish("FAILED", None, failure.error, failure.cause)
         return self._done()
 
-    def broken(self, error: Exception) -> Request:
-        """End the scope because the interpreter itself failed."""
-        return self._scope_failed(StatesError(RUNTIME, f"Internal error: {type(error).__name__}: {error}"))
+    def broken(self, reason: str) -> Request:
+        """End the scope because the runner itself failed."""
+        return self._scope_failed(StatesError(RUNTIME, f"Internal error: {reason}"))
 
     def _abandon(self, stop: Stop) -> Request:
         """End at once; first everything this scope has started, so that nothing outlives it."""

@@ -14,7 +14,7 @@ Status: TypeAlias = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABOR
 
 @dataclass(frozen=True, slots=True)
 class ExecutionDescription:
-    """What DescribeExecution tells. Times are Unix seconds; `parent` is the execution that started this one."""
+    """What DescribeExecution tells. Times are Unix seconds; `parent` is the execution that started it."""
 
     id: str
     machine: str
@@ -56,5 +56,5 @@ class TaskRunner(Protocol):
     def run_job(
         self, job_key: str, arguments: JSON, *, timeout_seconds: float | None, cancel: threading.Event
     ) -> JSON:
-        """Run a container job to its end. `job_key` stays the same when the call is repeated after a crash."""
+        """Run a container job to its end. `job_key` is the same when the call is repeated after a crash."""
         ...

@@ -47,7 +47,7 @@ class Resource:
 
 
 def parse_resource(arn: str, state: str) -> Resource:
-    """Take a Resource apart. Raises UnsupportedDefinition outside the dialect, InvalidDefinition for nonsense."""
+    """Take a Resource apart. Raises UnsupportedDefinition (not in the dialect) or InvalidDefinition."""
     function = _LAMBDA.match(arn)
     if function:
         return Resource(arn, "function", "direct", (), "lambda", function["name"])

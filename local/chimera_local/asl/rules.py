@@ -26,8 +26,8 @@ class Retry:
 def matches_error(names: Sequence[str], failure: StatesError) -> bool:
     """Whether an ErrorEquals list matches a failure.
 
-    States.Runtime is never caught. States.ALL catches everything else (States.DataLimitExceeded too: recorded,
-    although the documentation says otherwise). States.TaskFailed catches everything but States.Timeout.
+    States.Runtime is never caught. States.ALL catches everything else (States.DataLimitExceeded too:
+    recorded, the documentation says otherwise). States.TaskFailed catches everything but States.Timeout.
     """
     if failure.error == RUNTIME:
         return False
@@ -47,7 +47,8 @@ def choose_retry(
 ) -> Retry | None:
     """The first retrier that matches, if it has attempts left. `used` counts attempts by retrier index.
 
-    Delay = IntervalSeconds * BackoffRate^(attempts used), at most MaxDelaySeconds, FULL jitter: uniform in [0, delay].
+    Delay = IntervalSeconds * BackoffRate^(attempts used), at most MaxDelaySeconds; with FULL jitter uniform
+    between 0 and that.
     """
     for index, retrier in enumerate(retriers):
         if not matches_error(retrier["ErrorEquals"], failure):

@@ -24,6 +24,7 @@ from chimera_local.asl.execution import (
     no_machine,
 )
 from chimera_local.asl.frame import Child, Frame, NestedState, Request, Signal, Stop, TokenState
+from chimera_local.asl.interpreter import Step
 from chimera_local.asl.model import JSON, Status
 from chimera_local.asl.tables import Connections
 
@@ -92,7 +93,7 @@ class Store:
         return self._owners[scope]
 
     def peek(self, scope: str, number: int) -> tuple[Request | None, Frame, float | None, bool]:
-        """Before a call: the request if step `number` is saved already, the frame, the deadline, is it to stop."""
+        """Before a call: the request if step `number` is saved, the frame, the deadline, is it to stop."""
         with self.connections.reading() as connection:
             row = connection.execute(
                 "SELECT s.step, s.request, s.frame, e.deadline, e.stop IS NOT NULL OR s.cancelled "
@@ -130,6 +131,22 @@ class Store:
         committed(world)
         return answer
 
+    def fail(self, scope: str, reason: str, committed: Callable[[PgWorld], None]) -> list[str]:
+        """End a scope whose step cannot be saved; returns whom to ring."""
+        with self.connections.transaction() as connection:
+            owner = self.owner(connection, scope)
+            execution = connection.execute(
+                "SELECT last_event FROM asl.executions WHERE id = %s FOR UPDATE", [owner]
+            ).fetchone()
+            saved = connection.execute("SELECT step, frame FROM asl.scopes WHERE id = %s", [scope]).fetchone()
+            assert execution is not None and saved is not None, f"no scope {scope}"
+            frame = Frame.loads(saved[1])
+            world = PgWorld(self, connection, frame, None, None, execution[0], False)
+            answer = Step(self.machine(connection, frame), frame, world).broken(reason)
+            world.flush(saved[0] + 1, answer)
+        committed(world)
+        return answer.get("ring", [])
+
     def insert_execution(
         self,
         connection: psycopg.Connection[Any],
@@ -142,8 +159,8 @@ class Store:
         now = time.time()
         limit = machine.definition.get("TimeoutSeconds") if frame.kind == "root" else None
         inserted = connection.execute(
-            "INSERT INTO asl.executions (id, kind, machine, name, sha256, parent, input, started_at, deadline) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING RETURNING id",
+            "INSERT INTO asl.executions (id, kind, machine, name, sha256, parent, input, started_at, "
+            "deadline) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING RETURNING id",
             [
                 frame.execution,
                 frame.kind,
@@ -160,14 +177,9 @@ class Store:
             connection.execute(
                 "INSERT INTO asl.scopes (id, execution_id, index, status, frame) "
                 "VALUES (%s, %s, 0, 'RUNNING', %s)",
-                [frame.scope, frame.execution, dumps_frame(frame)],
+                [frame.scope, frame.execution, frame.dumps()],
             )
         return bool(inserted)
-
-
-def dumps_frame(frame: Frame) -> str:
-    """A frame as a text column takes it."""
-    return dumps(json.loads(frame.dumps()))
 
 
 class PgWorld:
@@ -284,7 +296,7 @@ class PgWorld:
             self._connection.execute(
                 "INSERT INTO asl.scopes (id, execution_id, group_id, index, status, frame) "
                 "VALUES (%s, %s, %s, %s, 'PENDING', %s)",
-                [frame.scope, frame.execution, group, frame.index, dumps_frame(frame)],
+                [frame.scope, frame.execution, group, frame.index, frame.dumps()],
             )
 
     def children(self, group: str) -> list[Child]:
@@ -392,7 +404,7 @@ class PgWorld:
             )
             connection.execute(
                 "UPDATE asl.scopes SET step = %s, frame = %s, request = %s WHERE id = %s",
-                [number, dumps_frame(frame), dumps(answer), frame.scope],
+                [number, frame.dumps(), dumps(answer), frame.scope],
             )
             return
         self._flush_end(number, answer, *self._finish)
@@ -404,11 +416,11 @@ class PgWorld:
         now = time.time()
         text = dumps(output) if status == "SUCCEEDED" else None
         connection.execute(
-            "UPDATE asl.scopes SET step = %s, frame = %s, request = %s, status = %s, output = %s, error = %s, "
-            "cause = %s, finished_at = %s WHERE id = %s",
+            "UPDATE asl.scopes SET step = %s, frame = %s, request = %s, status = %s, output = %s, "
+            "error = %s, cause = %s, finished_at = %s WHERE id = %s",
             [
                 number,
-                dumps_frame(frame),
+                frame.dumps(),
                 dumps(answer),
                 "ABORTED" if status == "TIMED_OUT" else status,
                 text,
@@ -421,8 +433,8 @@ class PgWorld:
         if frame.kind in ("root", "child"):
             self.ended = True
             connection.execute(
-                "UPDATE asl.executions SET last_event = %s, status = %s, output = %s, error = %s, cause = %s, "
-                "stopped_at = %s WHERE id = %s",
+                "UPDATE asl.executions SET last_event = %s, status = %s, output = %s, error = %s, "
+                "cause = %s, stopped_at = %s WHERE id = %s",
                 [self._last_event, status, text, error, cause, now, frame.execution],
             )
         else:
@@ -434,7 +446,8 @@ class PgWorld:
 def request_stop(connection: psycopg.Connection[Any], execution: str, stop: Stop) -> list[str]:
     """Ask a running execution to end: the scopes to interrupt and ring. Empty if it has ended already."""
     row = connection.execute(
-        "UPDATE asl.executions SET stop = %s WHERE id = %s AND status = 'RUNNING' AND stop IS NULL RETURNING id",
+        "UPDATE asl.executions SET stop = %s WHERE id = %s AND status = 'RUNNING' AND stop IS NULL "
+        "RETURNING id",
         [
             dumps({"status": stop.status, "error": clean(stop.error), "cause": clean(stop.cause)}),
             execution,

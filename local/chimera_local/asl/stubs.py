@@ -1,4 +1,4 @@
-"""Stands in for the functions and services of a recorded case: echo, raise, sleep, large, const, format, replay."""
+"""Stands in for the functions and services of a recorded case, by behaviour or by replaying its recording."""
 
 from __future__ import annotations
 
@@ -115,7 +115,8 @@ class Stubs:
         kind = str(outcome.get("type", ""))
         if kind.endswith("Succeeded"):
             output = outcome.get("output")
-            return output.get("Payload") if recorded.get("resource") == "invoke" else output
+            invoked = recorded.get("resource") == "invoke" and isinstance(output, dict)
+            return output["Payload"] if invoked and isinstance(output, dict) else output
         if kind.endswith("TimedOut"):
             raise TaskFailure(TIMEOUT)
         if outcome.get("error"):

@@ -10,7 +10,11 @@ from typing import Any
 
 import psycopg
 
+from chimera_local.asl.errors import EngineAlreadyRunning
+
 _LOCK = 0x0A51_C41E
+_CLAIM = 0x0A51_C41F
+_CLAIM_SECONDS = 5.0
 _LOCK_POLL_SECONDS = 0.05
 
 DDL = """
@@ -149,6 +153,22 @@ def create_tables(url: str) -> None:
             connection.execute(DDL)
         finally:
             connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def claim_database(url: str) -> psycopg.Connection[Any]:
+    """Hold the right to run executions of this database until the connection is closed or its process dies.
+
+    Two engines would run the same executions twice. Raises EngineAlreadyRunning.
+    """
+    connection = psycopg.connect(url, autocommit=True, application_name="chimera-asl-claim")
+    deadline = time.monotonic() + _CLAIM_SECONDS
+    while not _scalar(connection, "SELECT pg_try_advisory_lock(%s)", _CLAIM):
+        # The server needs a moment to notice that the process before was killed.
+        if time.monotonic() > deadline:
+            connection.close()
+            raise EngineAlreadyRunning
+        time.sleep(_LOCK_POLL_SECONDS)
+    return connection
 
 
 def _scalar(connection: psycopg.Connection[Any], query: str, *values: Any) -> Any:

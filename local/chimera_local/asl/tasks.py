@@ -82,8 +82,8 @@ class TaskMixin(StepBase):
     def _require(self, resource: Resource, arguments: JSON) -> None:
         if not isinstance(arguments, dict):
             raise EvaluationError(
-                "The JSONata expression specified for the field 'Arguments' returned an unexpected result type. "
-                f"Expected 'object', but was '{type_name(arguments)}' for value: {compact(arguments)}",
+                "The JSONata expression specified for the field 'Arguments' returned an unexpected result "
+                f"type. Expected 'object', but was '{type_name(arguments)}' for value: {compact(arguments)}",
                 "Arguments",
             )
         for field in resource.required:

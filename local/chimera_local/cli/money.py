@@ -48,9 +48,9 @@ def budgets(w: World) -> dict[str, Any]:
     """Every limit of now as decimal strings in USD."""
     lines = [
         {
-            "period": PERIOD_NAMES[line.kind],
+            "period": line.period,
             "period_id": line.period_id,
-            "category": line.scope,
+            "category": line.category,
             "limit": usd(line.limit_micros),
             "reserved": usd(line.reserved_micros),
             "spent": usd(line.spent_micros),
@@ -70,7 +70,7 @@ def set_limit(period: str, category: str, limit: str, as_json: bool) -> int:
     """Set a limit; the change is a signed row of the ledger."""
     micros = to_micros(limit, "limit")
     with world(get_settings(), engine=False) as w:
-        w.app.ledger(w.tenant).set_limit(category, KIND_OF[period], micros, made_by="command line")
+        w.app.ledger(w.tenant).set_limit(category, KIND_OF[period], micros, by="command line")
         w.app.cfo(w.tenant).sweep()
         value = budgets(w)
     emit(value, as_json=as_json, text=f"{period} {category}: {usd(micros)} USD")
@@ -101,7 +101,7 @@ def verify(as_json: bool) -> int:
 def ls(limit: int, as_json: bool) -> int:
     """The newest entries."""
     with world(get_settings(), engine=False) as w:
-        page = w.app.ledger(w.tenant).list(limit=limit)
+        page = w.app.ledger(w.tenant).entries(limit=limit)
     rows = [
         {
             "seq": e.seq,
@@ -117,6 +117,6 @@ def ls(limit: int, as_json: bool) -> int:
     text = "\n".join(
         f"{r['seq']:6} {r['entry_type']:13} {r['decision'] or '':10} {r['amount']:>14}  {r['reason'][:60]}" for r in rows
     )
-    emit({"entries": rows, "cursor": page.cursor}, as_json=as_json, text=text)
+    emit({"entries": rows, "cursor": page.next_cursor}, as_json=as_json, text=text)
     return 0
 

@@ -50,6 +50,8 @@ def run(
             "stop_at": stop_at or "",
             "auto_approve": auto_approve,
             "approved_by": "the person at the keyboard, in advance (--auto-approve)" if auto_approve else "",
+            # a person who names a source wants something made of it
+            "force": bool(sources),
             "seed": seed,
         },
     )

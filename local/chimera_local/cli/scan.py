@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from chimera.bootstrap import parse
-from chimera.domain.ids import new_id
 from chimera.domain.options import KEYLESS, RunOptions
 from chimera.settings import get_settings
 from chimera_local.cli import emit
@@ -40,7 +39,7 @@ def scan(
         progress.done("database")
         progress.update("scan")
         names = options.sources or [n for n in KEYLESS if n != "rss" or w.app.settings.rss_feeds]
-        answer = scan_now(w.app, w.tenant, new_id(), options.model_copy(update={"sources": names}))
+        answer = scan_now(w.app, w.tenant, options.model_copy(update={"sources": names}))
         progress.done("scan")
     lines = [f"{'velocity':>8} {'volume':>8}  trend"]
     for trend in answer["trends"]:

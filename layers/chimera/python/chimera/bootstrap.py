@@ -15,18 +15,19 @@ from chimera.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from chimera.adapters.local.issuer import LocalIssuer
-    from chimera.adapters.pages import PageReader
     from chimera.adapters.postgres.content import PostgresContent
+    from chimera.adapters.postgres.controls import PostgresControls
     from chimera.adapters.postgres.database import Database
     from chimera.adapters.postgres.engagement import PostgresEngagement
     from chimera.adapters.postgres.ledger import PostgresLedger
+    from chimera.adapters.postgres.overview import PostgresOverview
     from chimera.adapters.postgres.personas import PostgresPersonas
     from chimera.adapters.postgres.publications import PostgresPublications
     from chimera.adapters.postgres.reviews import PostgresReviews
     from chimera.adapters.postgres.runs import PostgresRuns
     from chimera.adapters.postgres.tasks import PostgresTasks
     from chimera.adapters.postgres.trends import PostgresTrends
-    from chimera.ports import Clock, MediaStore, Signer, Verifier, Workflows
+    from chimera.ports import Clock, MediaStore, PageReader, Signer, Source, Verifier, Workflows
     from chimera.usecases.cfo import Cfo
     from chimera.usecases.production import MadeContent
     from chimera.usecases.scope import Scope
@@ -99,9 +100,9 @@ class App:
     @cached_property
     def pages(self) -> PageReader:
         """Reads pages, safely."""
-        from chimera.adapters.pages import PageReader
+        from chimera.adapters.pages import SafePageReader
 
-        return PageReader(self.settings)
+        return SafePageReader(self.settings)
 
     def providers(self, kind: str) -> dict[str, Any]:
         """Every provider of a kind, by name."""
@@ -115,6 +116,19 @@ class App:
         if not found:
             raise ChimeraError("NOT_FOUND", f"no provider of kind {kind!r} is installed", {"kind": kind})
         return min(found.values(), key=lambda p: (getattr(p, "priority", 100), p.name))
+
+    def source(self, name: str) -> Source:
+        """A source by a plugin's name, `file:PATH` or `rss:ADDRESS`; files only on a laptop."""
+        from chimera.adapters.sources.registry import open_source
+
+        context = ProviderContext(settings=self.settings)
+        return open_source(name, context, allow_files=self.settings.world == "local")
+
+    def sentiment(self, text: str) -> float:
+        """−1 to 1, advisory."""
+        from chimera.adapters.sources.sentiment import sentiment
+
+        return sentiment(text)
 
     def runs(self, tenant_id: str) -> PostgresRuns:
         """Runs of a tenant."""
@@ -175,6 +189,18 @@ class App:
         from chimera.adapters.postgres.engagement import PostgresEngagement
 
         return PostgresEngagement(self.db, tenant_id)
+
+    def controls(self, tenant_id: str) -> PostgresControls:
+        """The control switch of a tenant."""
+        from chimera.adapters.postgres.controls import PostgresControls
+
+        return PostgresControls(self.db, tenant_id)
+
+    def overview(self, tenant_id: str) -> PostgresOverview:
+        """Reads across a tenant's tables."""
+        from chimera.adapters.postgres.overview import PostgresOverview
+
+        return PostgresOverview(self.db, tenant_id)
 
     def made(self, scope: Scope) -> MadeContent:
         """The files of one production."""

@@ -116,6 +116,28 @@ def error_class(code: str) -> type[ChimeraError]:
     return _CLASSES[code]
 
 
+def explain(error: str, cause: str) -> dict[str, Any]:
+    """A failed state's error and cause as `{code, message, details}`: the innermost error that we can read."""
+    known = from_cause(cause)
+    if known:
+        return {"code": known.code, "message": known.message, "details": known.details}
+    name, text = error, cause
+    try:
+        value = json.loads(cause)
+        for _ in range(8):
+            if not isinstance(value, dict):
+                break
+            name = str(value.get("errorType") or value.get("Error") or name)
+            inner = value.get("errorMessage") or value.get("Cause") or value.get("StatusReason")
+            if not isinstance(inner, str):
+                break
+            text = inner
+            value = json.loads(inner)
+    except ValueError:
+        pass
+    return {"code": "INTERNAL", "message": f"{name}: {text}"[:2000], "details": {}}
+
+
 def from_cause(cause: str) -> ChimeraError | None:
     """The ChimeraError in a failed execution's cause (Lambda's `{errorMessage: body}` or the body itself), else None."""
     try:

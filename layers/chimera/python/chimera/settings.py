@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -113,3 +113,11 @@ def adopt_environment(values: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(values)
     get_settings.cache_clear()
+
+
+def keys_present(names: Iterable[str]) -> set[str]:
+    """Which of these variables are set, in the environment or in `.env`; their values stay here."""
+    from dotenv import dotenv_values
+
+    found = {**dotenv_values(".env"), **os.environ}
+    return {name for name in names if found.get(name)}

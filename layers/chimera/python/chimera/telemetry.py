@@ -1,5 +1,4 @@
-"""The one logger: JSON lines on stderr with allow-listed fields, so that no body, prompt or secret is ever
-logged."""
+"""The one logger: JSON lines on stderr with allow-listed fields; no body, prompt or secret is logged."""
 
 from __future__ import annotations
 

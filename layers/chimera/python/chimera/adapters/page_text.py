@@ -1,7 +1,7 @@
 """Takes the readable text out of HTML in one linear pass, whatever the HTML looks like.
 
-A page is hostile until shown otherwise: unclosed tags, wrong encodings, megabytes of nothing. Every step here moves
-forward only, so the work is bounded by the size of the input.
+A page is hostile until shown otherwise: unclosed tags, wrong encodings, megabytes of nothing. Every step here
+moves forward only, so the work is bounded by the size of the input.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-# Encodings that browsers know (WHATWG Encoding Standard). Python offers more, some of them dangerous to decode.
+# Encodings that browsers know (WHATWG Encoding Standard). Python offers more, some of them dangerous to
+# decode.
 _ENCODINGS = re.compile(
-    r"utf-8(-sig)?|utf-16(-le|-be)?|ascii|iso8859-\d+|cp125\d|cp866|cp874|cp932|cp949|koi8-[ru]|gbk|gb18030|gb2312|big5(hkscs)?"
+    r"utf-8(-sig)?|utf-16(-le|-be)?|ascii|iso8859-\d+|cp125\d|cp866|cp874|cp932|cp949|koi8-[ru]|gbk"
+    r"|gb18030|gb2312|big5(hkscs)?"
     r"|euc_jp|shift_jis|iso2022_jp|euc_kr|mac-(roman|cyrillic)|tis-620"
 )
 _META_CHARSET = re.compile(rb"<meta[^>]{0,300}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_.:-]{2,40})", re.I)
-_RAW = frozenset(
-    {"script", "style", "noscript", "template", "svg", "math", "iframe", "object", "textarea", "title"}
-)
-_DROP = frozenset(
-    {"nav", "footer", "aside", "form", "button", "select", "header", "dialog", "menu", "figcaption"}
-)
+_RAW = frozenset({"script", "style", "noscript", "template", "svg", "math", "iframe", "object", "textarea", "title"})
+_DROP = frozenset({"nav", "footer", "aside", "form", "button", "select", "header", "dialog", "menu", "figcaption"})
 _BLOCK = frozenset(
-    "p div section article main li ul ol dl dt dd h1 h2 h3 h4 h5 h6 blockquote td th tr table pre br hr body html".split()
+    re.findall(
+        r"\S+",
+        "p div section article main li ul ol dl dt dd h1 h2 h3 h4 h5 h6 blockquote td th tr table pre br hr body html",
+    )
 )
-_VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
+_VOID = frozenset(re.findall(r"\S+", "area base br col embed hr img input link meta source track wbr"))
 _NOISE = re.compile(
-    r"cookie|consent|gdpr|banner|newsletter|subscri|sidebar|promo|advert|share|social|comment|related|breadcrumb|paywall|popup|modal",
+    r"cookie|consent|gdpr|banner|newsletter|subscri|sidebar|promo|advert|share|social|comment|related"
+    r"|breadcrumb|paywall|popup|modal",
     re.I,
 )
 _HINT = re.compile(r"\b(?:class|id)\s*=\s*[\"']?([^\"'>]{0,200})", re.I)
-_ATTRIBUTE = re.compile(
-    r"([a-zA-Z:-]{1,30})\s*=\s*(?:\"([^\"]{0,2000})\"|'([^']{0,2000})'|([^\s\"'>]{1,500}))"
-)
+_ATTRIBUTE = re.compile(r"([a-zA-Z:-]{1,30})\s*=\s*(?:\"([^\"]{0,2000})\"|'([^']{0,2000})'|([^\s\"'>]{1,500}))")
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9:-]{0,30}")
 _SPACE = re.compile(r"\s+")
 _OPENING = re.compile(r"<(?=[a-zA-Z!?/])")
@@ -50,7 +50,7 @@ class PageText:
 
 
 def decode(body: bytes, content_type: str) -> str:
-    """The text of a page by byte order mark, header, meta tag, else UTF-8, else Windows-1252; never raises."""
+    """The text by byte order mark, header, meta tag, else UTF-8, else Windows-1252; never raises."""
     for mark, name in (
         (codecs.BOM_UTF8, "utf-8-sig"),
         (codecs.BOM_UTF16_LE, "utf-16"),
@@ -67,14 +67,12 @@ def decode(body: bytes, content_type: str) -> str:
                 return body.decode(name)
             except UnicodeError:
                 continue  # it lies about itself, or was cut in the middle of a character
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        # A cut in the last character is not another encoding.
-        near_end = error.start >= len(body) - 4
-        return body.decode(
-            "utf-8" if near_end or error.start > len(body) * 0.9 else "cp1252", errors="replace"
-        )
+    text = body.decode("utf-8", errors="replace")
+    broken = text.count("\ufffd")
+    # A few broken bytes in real UTF-8 (a cut at the end, one bad paste) are not another encoding.
+    if broken and broken > len(re.findall(r"[^\x00-\x7f\ufffd]", text)) / 2:
+        return body.decode("cp1252", errors="replace")
+    return text
 
 
 def _known(label: str) -> str:
@@ -90,7 +88,9 @@ def _known(label: str) -> str:
 
 
 def extract(source: str) -> PageText:
-    """Title, description and paragraphs; without scripts, navigation, footers, link lists and consent banners."""
+    """Title, description and paragraphs; without scripts, navigation, footers, link lists and consent
+    banners.
+    """
     found = _walk(source, strict=True)
     text = found.text()
     if len(text) < 200:  # an unclosed <nav> or an all-<div> page: look again, less choosy
@@ -106,18 +106,12 @@ class _Found:
     title: str = ""
     heading: str = ""
     meta: dict[str, str] = field(default_factory=dict)
-    blocks: list[tuple[str, int, bool]] = field(
-        default_factory=list
-    )  # text, characters in links, in <article>/<main>
+    blocks: list[tuple[str, int, bool]] = field(default_factory=list)  # text, characters in links, in <article>/<main>
 
     def text(self) -> str:
         """Description first, then the paragraphs that read as prose."""
         inside = [b for b in self.blocks if b[2] and _is_prose(b[0], b[1])]
-        chosen = (
-            inside
-            if sum(len(b[0]) for b in inside) >= 250
-            else [b for b in self.blocks if _is_prose(b[0], b[1])]
-        )
+        chosen = inside if sum(len(b[0]) for b in inside) >= 250 else [b for b in self.blocks if _is_prose(b[0], b[1])]
         description = _line(self.meta.get("og:description") or self.meta.get("description") or "")
         lines = dict.fromkeys([description, *(b[0] for b in chosen)])
         return "\n".join(line for line in lines if line)
@@ -202,7 +196,9 @@ def _meta(attributes: str, into: dict[str, str]) -> None:
 
 
 def _tokens(source: str) -> Iterator[tuple[str, str, str]]:
-    """(kind, name, content) of text, open, close and raw elements; each position is looked at a bounded number of times."""
+    """(kind, name, content) of text, open, close and raw elements; each position is looked at a bounded
+    number of times.
+    """
     lowered = source.lower() if len(source.lower()) == len(source) else source
     missing: set[str] = set()  # end tags known not to come any more
     at = 0

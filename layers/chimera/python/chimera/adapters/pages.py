@@ -1,8 +1,9 @@
 """Reads a page's main text without letting its address, redirects, size or slowness reach anything else.
 
-An address from a trend may point anywhere, also at this machine or a cloud's metadata service. So: http and https
-only; every address that the name resolves to must be public; the connection goes to the address that was checked
-(a second DNS answer is never asked for) while Host header and TLS name stay the page's; each redirect starts over.
+An address from a trend may point anywhere, also at this machine or a cloud's metadata service. So: http and
+https only; every address that the name resolves to must be public; the connection goes to the address that
+was checked (a second DNS answer is never asked for) while Host header and TLS name stay the page's; each
+redirect starts over.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ MAX_CHARACTERS = 20_000
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PORTS = {80, 443, 8080, 8443}
 
-# Networks that `ipaddress` calls global although they lead, or can lead, to private hosts: NAT64, 6to4, Teredo,
+# Networks that `ipaddress` calls global although they lead, or can lead, to private hosts: NAT64, 6to4,
+# Teredo,
 # 6to4 relays, IPv4-compatible, site-local.
 _TRAPS = [
     ipaddress.ip_network(n)
@@ -49,27 +51,30 @@ Resolver = Callable[[str, int], list[str]]
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet's hosts; anything doubtful, also an unreadable one, is not."""
-    try:
-        ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(address.split("%", 1)[0])
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    if not ip.is_global or ip.is_multicast or ip.is_reserved or ip.is_link_local or ip.is_unspecified:
+    """Whether an IP address is a host of the open internet; anything doubtful, also an unreadable one, is
+    not.
+    """
+    ip = _parsed(address)
+    if ip is None or not ip.is_global or ip.is_multicast or ip.is_reserved or ip.is_link_local:
         return False
     return not any(ip.version == net.version and ip in net for net in _TRAPS)
 
 
-def _is_public_or_local(address: str) -> bool:
-    """For tests: also loopback and private networks, but never link-local, where clouds keep their credentials."""
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         ip = ipaddress.ip_address(address.split("%", 1)[0])
     except ValueError:
+        return None
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return mapped or ip
+
+
+def _is_public_or_local(address: str) -> bool:
+    """For tests: also loopback and private networks, never link-local, where clouds keep credentials."""
+    ip = _parsed(address)
+    if ip is None or ip.is_link_local or ip.is_unspecified or ip.is_multicast:
         return False
-    return is_public(address) or (
-        (ip.is_private or ip.is_loopback) and not ip.is_link_local and not ip.is_unspecified
-    )
+    return is_public(address) or ip.is_loopback or (ip.is_private and not ip.is_reserved)
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -119,10 +124,11 @@ class SafePageReader:
         self._tls = tls
 
     def snippet(self, url: str) -> Snippet:
-        """The page's title and up to 20,000 characters of its main text; `url` of the answer is where it ended up.
+        """The page's title and up to 20,000 characters of its main text; `url` of the answer is where it
+        ended up.
 
-        Raises `VALIDATION_FAILED` (not an http(s) address), `FORBIDDEN` (leads to an address that is not public),
-        `PROVIDER_TIMEOUT`, `RATE_LIMITED`, `PROVIDER_REJECTED` (HTTP error, not a page, no text).
+        Raises `VALIDATION_FAILED` (not an http(s) address), `FORBIDDEN` (leads to an address that is not
+        public), `PROVIDER_TIMEOUT`, `RATE_LIMITED`, `PROVIDER_REJECTED` (HTTP error, not a page, no text).
         """
         deadline = _Deadline(self._seconds)
         seen = url
@@ -152,9 +158,7 @@ class SafePageReader:
             raise ChimeraError("FORBIDDEN", f"{_shown(url)}: port {port} is not one that pages are served on")
         bracketed = f"[{host}]" if ":" in host else host
         safe = "/%:@!$&'()*+,;=~-._"
-        path = quote(parts.path or "/", safe=safe) + (
-            f"?{quote(parts.query, safe=safe + '?/')}" if parts.query else ""
-        )
+        path = quote(parts.path or "/", safe=safe) + (f"?{quote(parts.query, safe=safe + '?/')}" if parts.query else "")
         return _Target(
             scheme=parts.scheme,
             host=host,
@@ -267,9 +271,7 @@ class SafePageReader:
                 retry_after_seconds=float(after) if after.isdigit() else None,
             )
         if status != 200:
-            raise ChimeraError(
-                "PROVIDER_REJECTED", f"{_shown(url)} answered HTTP {status}", retryable=status >= 500
-            )
+            raise ChimeraError("PROVIDER_REJECTED", f"{_shown(url)} answered HTTP {status}", retryable=status >= 500)
         kind = headers.get("content-type", "text/html").split(";")[0].strip().lower()
         if kind not in {"text/html", "application/xhtml+xml", "text/plain", ""}:
             raise ChimeraError("PROVIDER_REJECTED", f"{_shown(url)} is {kind[:60]}, expected a page of text")
@@ -300,9 +302,7 @@ def _inflate(body: bytes, encoding: str) -> bytes:
     if kind in {"", "identity"}:
         return body
     if kind not in {"gzip", "x-gzip", "deflate"}:
-        raise ChimeraError(
-            "PROVIDER_REJECTED", f"the page is packed as {kind[:20]!r}, expected gzip or nothing"
-        )
+        raise ChimeraError("PROVIDER_REJECTED", f"the page is packed as {kind[:20]!r}, expected gzip or nothing")
     try:
         return zlib.decompressobj(wbits=47).decompress(body, MAX_BYTES)
     except zlib.error:

@@ -1,17 +1,20 @@
 """Whether what a script says stands in its material: a lexical measure, sentence by sentence.
 
-For each sentence the facts are taken out: numbers, names (capitalised words inside a sentence), quotations. They are
-looked for in every window of three consecutive sentences of one text of the material; the trend's title, the names of
-its platforms and sites, and its measured figures count in every window.
+For each sentence the facts are taken out: numbers, names (capitalised words inside a sentence), quotations.
+They are looked for in every window of three consecutive sentences of one text of the material; the trend's
+title, the names of its platforms and sites, and its measured figures count in every window.
 
 - support of the facts: share of the sentence's names in the window; 0 if any number or quotation is missing
-- support of the words: share of the sentence's own content words (stemmed, without neutral ones) in the window,
+- support of the words: share of the sentence's own content words (stemmed, without neutral ones) in the
+  window,
   divided by 0.6 (a paraphrase keeps about that many), at most 1
-- score = the smaller of both, best window; halved where the closest sentence of the material is a negation and this
+- score = the smaller of both, best window; halved where the closest sentence of the material is a negation
+  and this
   one is not, or the other way round
 
-A sentence without facts is the writer's own (a greeting, a transition) and passes, unless three or more of its
-content words are neither neutral nor in the material and less than a third of them are: then it claims something.
+A sentence without facts is the writer's own (a greeting, a transition) and passes, unless three or more of
+its content words are neither neutral nor in the material and less than a third of them are: then it claims
+something.
 """
 
 from __future__ import annotations
@@ -27,45 +30,75 @@ from chimera.domain.naming import platform_label, site_label
 THRESHOLD = 0.7
 _SCALE = {"k": 1e3, "thousand": 1e3, "m": 1e6, "mn": 1e6, "million": 1e6, "b": 1e9, "bn": 1e9, "billion": 1e9}
 _SCALE |= {"trillion": 1e12, "tn": 1e12, "t": 1e12, "hundred": 1e2}
-_NUMBER = re.compile(r"(?<![\w.])[$€£¥]?(\d[\d,]*(?:\.\d+)?)\s?(k|thousand|mn?|million|bn?|billion|tn?|trillion|hundred)?(?![a-z])", re.I)
-_ABOUT = re.compile(r"\b(?:about|around|nearly|almost|roughly|some|approximately|more than|over|close to)\s+[$€£¥]?$", re.I)
+_NUMBER = re.compile(
+    r"(?<![\w.])[$€£¥]?(\d[\d,]*(?:\.\d+)?)\s?(k|thousand|mn?|million|bn?|billion|tn?|trillion"
+    r"|hundred)?(?![a-z])",
+    re.I,
+)
+_ABOUT = re.compile(
+    r"\b(?:about|around|nearly|almost|roughly|some|approximately|more than|over|close to)\s+[$€£¥]?$", re.I
+)
 _WORD = re.compile(r"[^\W\d_](?:[\w'’-]*[\w])?")
 _QUOTE = re.compile(r"[\"“«]([^\"”»]{8,400})[\"”»]")
-_NEGATION = re.compile(r"\b(?:not|no|never|none|nobody|neither|nor|without|cannot|denie[sd]|deny|refuse[sd]?)\b|n't\b", re.I)
+_NEGATION = re.compile(
+    r"\b(?:not|no|never|none|nobody|neither|nor|without|cannot|denie[sd]|deny|refuse[sd]?)\b|n't\b", re.I
+)
 
 _STOP_TEXT = """
-a an the and or but nor so yet for of in on at to from by with about into over under after before between through during
-above below up down out off again further then once here there when where why how all any both each few more most other
-some such only own same than too very can will just should now is are was were be been being am have has had having do does
-did doing would could may might must shall this that these those it its he him his she her hers they them their theirs we us
-our ours you your yours i me my mine who whom whose which what as if because while until against also not no still even
+a an the and or but nor so yet for of in on at to from by with about into over under after before between
+through during above below up down out off again further then once here there when where why how all any
+both each few more most other some such only own same than too very can will just should now is are was were
+be been being am have has had having do does did doing would could may might must shall this that these
+those it its he him his she her hers they them their theirs we us our ours you your yours i me my mine who
+whom whose which what as if because while until against also not no still even
 """
 # What a presenter says around the facts; none of it can make a claim about the world by itself.
 _NEUTRAL_TEXT = """
-story stories headline headlines line topic topics news detail details fact facts point points number numbers figure figures
-source sources link links page pages site report reports reported reporting report writes says say said told tell read reads
-reading look looks looking watch see seen seeing show shows showing know knows known knowing think thing things people reader
-readers viewers everyone anyone somebody someone today right now moment week day time far first second next last later soon
-one two three start starts begin beginning end ends keep keeps mind make makes come comes coming goes going go get gets take
-takes give gives leave leaves stay stays share shares sharing shared comment comments like likes view views viewed search
-searches count counts counted counting scale speed pace rising rise rises climbing climb trend trends trending attention
-interest interested curious question questions answer answers matter matters original full whole part short long quick
-brief close closer closely worth yourself own check checked checking check guess guessing add added adding confirm confirmed
-behind context background exactly simply plain plainly clear clearly honest honestly really actually maybe perhaps much many
-lot lots little bit piece pieces picture word words sentence sentences way ways reason reasons everything something nothing
-more most less least good better best great new fresh open move moves moving change changes quickly fast faster slow slowly
-measure measured measures data date dated scan scanned found find finds platform platforms place places feed feeds stands
-stand standing puts put rate rates rated zero ten out along back around across together same different thanks thank hello
-welcome follow bye let's let lets that's here's it's what's there's don't doesn't isn't we're you're won't can't we'll
-true false real sure certain yet ever always often remember note notice pause step move carry bring turn turns happen
-okay twice made english address came care treat topic author puts name lead truth proof soon calm quiet pace core basics version step rather stop stops climbs minutes
-happens happened happening want wants need needs use uses using used save simple short minute minutes seconds
-""" # noqa: E501
+story stories headline headlines line topic topics news detail details fact facts point points number
+numbers figure figures source sources link links page pages site report reports reported reporting report
+writes says say said told tell read reads reading look looks looking watch see seen seeing show shows
+showing know knows known knowing think thing things people reader readers viewers everyone anyone somebody
+someone today right now moment week day time far first second next last later soon one two three start
+starts begin beginning end ends keep keeps mind make makes come comes coming goes going go get gets take
+takes give gives leave leaves stay stays share shares sharing shared comment comments like likes view views
+viewed search searches count counts counted counting scale speed pace rising rise rises climbing climb trend
+trends trending attention interest interested curious question questions answer answers matter matters
+original full whole part short long quick brief close closer closely worth yourself own check checked
+checking check guess guessing add added adding confirm confirmed behind context background exactly simply
+plain plainly clear clearly honest honestly really actually maybe perhaps much many lot lots little bit
+piece pieces picture word words sentence sentences way ways reason reasons everything something nothing more
+most less least good better best great new fresh open move moves moving change changes quickly fast faster
+slow slowly measure measured measures data date dated scan scanned found find finds platform platforms place
+places feed feeds stands stand standing puts put rate rates rated zero ten out along back around across
+together same different thanks thank hello welcome follow bye let's let lets that's here's it's what's
+there's don't doesn't isn't we're you're won't can't we'll true false real sure certain yet ever always
+often remember note notice pause step move carry bring turn turns happen okay bundled sample material studio
+our twice made english address came care treat topic author puts name lead truth proof soon calm quiet pace
+core basics version step rather stop stops climbs minutes happens happened happening want wants need needs
+use uses using used save simple short minute minutes seconds
+"""
 
 
 def _stem(word: str) -> str:
     word = word.casefold().replace("’", "'").removesuffix("'s").strip("'")
-    for ending in ("ations", "ation", "ingly", "edly", "ings", "ing", "ies", "ied", "ers", "er", "est", "ed", "es", "ly", "s", "e"):
+    for ending in (
+        "ations",
+        "ation",
+        "ingly",
+        "edly",
+        "ings",
+        "ing",
+        "ies",
+        "ied",
+        "ers",
+        "er",
+        "est",
+        "ed",
+        "es",
+        "ly",
+        "s",
+        "e",
+    ):
         if len(word) - len(ending) >= 4 and word.endswith(ending):
             return word[: -len(ending)]
     return word
@@ -110,11 +143,27 @@ def ground(material: Material, extra_names: Iterable[str] = ()) -> Ground:
     """Prepare a material: its texts in windows, its names and measured figures for every window."""
     trend = material.trend
     metrics = trend.engagement_metrics
-    counted = (metrics.views, metrics.likes, metrics.comments, metrics.shares, trend.volume, trend.rising_velocity)
+    counted = (
+        metrics.views,
+        metrics.likes,
+        metrics.comments,
+        metrics.shares,
+        trend.volume,
+        trend.rising_velocity,
+    )
     figures = [float(n) for n in counted if n is not None]
-    figures += [float(v) for v in trend.metadata.extra.values() if isinstance(v, int | float) and not isinstance(v, bool)]
+    figures += [
+        float(v) for v in trend.metadata.extra.values() if isinstance(v, int | float) and not isinstance(v, bool)
+    ]
     figures += [float(trend.timestamp.year), float(trend.timestamp.day), float(len(trend.platforms))]
-    names = [trend.title, trend.topic, " ".join(trend.tags), material.profile.name, f"{trend.timestamp:%B %A}", *extra_names]
+    names = [
+        trend.title,
+        trend.topic,
+        " ".join(trend.tags),
+        material.profile.name,
+        f"{trend.timestamp:%B %A}",
+        *extra_names,
+    ]
     names += [platform_label(p) for p in trend.platforms]
     addresses = [trend.url, *trend.metadata.top_posts, *(s.url for s in material.snippets)]
     names += [label for a in addresses if (label := site_label(a))] + [s.title for s in material.snippets]

@@ -7,8 +7,11 @@ Language-neutral: right-to-left scripts, combining marks and emoji sequences com
 from __future__ import annotations
 
 import html
+import math
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 TITLE_LIMIT = 500
@@ -25,9 +28,7 @@ _INLINE = frozenset(
         "sub sup time tt u var wbr",
     )
 )
-_HIDDEN = frozenset(
-    re.findall(r"\w+", "script style template noscript iframe object svg math head textarea select")
-)
+_HIDDEN = frozenset(re.findall(r"\w+", "script style template noscript iframe object svg math head textarea select"))
 _TAG_NAME = re.compile(r"/?\s*([a-zA-Z][a-zA-Z0-9:-]*)")
 
 # Removed: C0/C1 controls, zero-width space, soft hyphen, BOM, word joiner …, direction embeddings,
@@ -42,9 +43,7 @@ _INVISIBLE = re.compile(
 _FLAG = re.compile("(\U0001f3f4[\U000e0020-\U000e007e]{1,6}\U000e007f)|[\U000e0000-\U000e007f]")
 _VARIATIONS = re.compile("([\ufe00-\ufe0f\U000e0100-\U000e01ef])[\ufe00-\ufe0f\U000e0100-\U000e01ef]+")
 _WHITESPACE = re.compile(r"\s+")
-_TRACKING = re.compile(
-    r"(?:utm_\w+|fbclid|gclid|mc_[ce]id|igshid|ref|ref_src|cmpid|guccounter)\Z", re.IGNORECASE
-)
+_TRACKING = re.compile(r"(?:utm_\w+|fbclid|gclid|mc_[ce]id|igshid|ref|ref_src|cmpid|guccounter)\Z", re.IGNORECASE)
 
 
 def strip_markup(text: str) -> str:
@@ -91,9 +90,9 @@ def clean_text(value: object, limit: int = DESCRIPTION_LIMIT) -> str:
     """Plain text of at most `limit` characters from anything a source may hold; "" for None and for what is
     not text.
 
-    Entities are resolved up to four times (feeds escape twice), markup is stripped each time; NFC;
-    whitespace collapsed.
-    Cut at a word where there is one, with an ellipsis, never inside an emoji or a combining sequence.
+    Entities are resolved up to four times (feeds escape twice), markup is stripped each time; NFC; whitespace
+    collapsed. Cut at a word where there is one, with an ellipsis, never inside an emoji or a combining
+    sequence.
     """
     if value is None or isinstance(value, bool | dict | list | bytes):
         return ""
@@ -139,12 +138,10 @@ def _joins(before: str, after: str) -> bool:
 
 
 def clean_url(value: object) -> str:
-    """A plain http(s) address without user name and password, at most 2000 characters; "" for anything
-    else.
-    """
+    """A plain http(s) address without user name and password, 2000 characters at most; "" for all else."""
     if not isinstance(value, str):
         return ""
-    text = _WHITESPACE.sub("", _INVISIBLE.sub("", html.unescape(value[: URL_LIMIT * 2])))
+    text = _WHITESPACE.sub("", _INVISIBLE.sub("", value[: URL_LIMIT * 2].replace("&amp;", "&")))
     if any(bad in text for bad in "<>\"'`\\{}|^"):
         text = quote(text, safe=":/?#[]@!$&()*+,;=%~-._")
     try:
@@ -161,8 +158,8 @@ def clean_url(value: object) -> str:
 
 
 def canonical_url(url: str) -> str:
-    """What two addresses of one page have in common: no scheme, www, mobile host, tracking, fragment or
-    last slash.
+    """What two addresses of one page have in common: no scheme, www, mobile host, tracking, fragment or last
+    slash.
 
     "" for an address that is not http(s). Only for comparing and for ids, never for opening.
     """
@@ -187,6 +184,23 @@ def topic_key(text: str) -> str:
     kept = "".join(c if unicodedata.category(c)[0] in "LNM" or c in "+#\u200c\u200d" else " " for c in folded)
     key = _WHITESPACE.sub(" ", kept).strip()
     return key or _WHITESPACE.sub(" ", folded).strip()
+
+
+def plain_json(value: object, depth: int = 4) -> Any:
+    """A JSON value that a database takes: no NUL, lone surrogates or NaN; texts, lists, objects and depth
+    bounded.
+    """
+    if isinstance(value, str):
+        return _INVISIBLE.sub("", value[:URL_LIMIT])
+    if isinstance(value, bool | int | None):
+        return value if not isinstance(value, int) or abs(value) < 2**53 else None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if depth > 0 and isinstance(value, Mapping):
+        return {str(plain_json(str(k)[:100])): plain_json(v, depth - 1) for k, v in list(value.items())[:50]}
+    if depth > 0 and isinstance(value, list | tuple):
+        return [plain_json(v, depth - 1) for v in value[:50]]
+    return None
 
 
 def clean_tags(value: object, limit: int = 20) -> list[str]:
@@ -216,14 +230,7 @@ def clean_count(value: object) -> int | None:
     elif isinstance(value, int):
         number = value
     elif isinstance(value, str):
-        digits = (
-            value.strip()
-            .replace(",", "")
-            .replace(" ", "")
-            .replace("\u202f", "")
-            .replace("\u00a0", "")
-            .rstrip("+")
-        )
+        digits = value.strip().replace(",", "").replace(" ", "").replace("\u202f", "").replace("\u00a0", "").rstrip("+")
         if not digits.isascii() or not digits.isdigit() or len(digits) > 12:
             return None
         number = int(digits)

@@ -1,4 +1,6 @@
-"""Undoes the tricks that hide words from a reader of text: invisible characters, look-alikes, digits for letters."""
+"""Undoes the tricks that hide words from a reader of text: invisible characters, look-alikes, digits for
+letters.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +21,23 @@ _OTHER_LOOKALIKE = re.compile(r"[\u0370-\u03ff\u0400-\u04ff\u0500-\u052f\u0261]"
 
 
 def hidden_characters(text: str) -> int:
-    """How many invisible characters stand inside the text (joiners between emoji and in Arabic or Indic words do not count)."""
+    """How many invisible characters stand inside the text (joiners between emoji and in Arabic or Indic words
+    do not count).
+    """
     count = 0
     for index, char in enumerate(text):
         code = ord(char)
-        if 0xE0000 <= code <= 0xE0FFF or char in "\u200b\u2060\u2061\u2062\u2063\u2064\u00ad\u180e":
-            count += 1
-        elif (
-            char in "\u200c\u200d\ufeff"
-            and 0 < index < len(text) - 1
-            and text[index - 1].isascii()
-            and text[index + 1].isascii()
+        if (
+            0xE0000 <= code <= 0xE0FFF
+            or char in "\u200b\u2060\u2061\u2062\u2063\u2064\u00ad\u180e"
+            or (
+                char in "\u200c\u200d\ufeff"
+                and 0 < index < len(text) - 1
+                and text[index - 1].isascii()
+                and text[index + 1].isascii()
+            )
+            or char in "\u202a\u202b\u202d\u202e\u2066\u2067\u2068"
         ):
-            count += 1
-        elif char in "\u202a\u202b\u202d\u202e\u2066\u2067\u2068":
             count += 1
     return count
 
@@ -43,11 +48,11 @@ def tag_message(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """The text as a reader takes it: NFKC, without invisible characters, look-alikes in mixed words made Latin."""
+    """The text as a reader takes it: NFKC, without invisible characters, look-alikes in mixed words made
+    Latin.
+    """
     text = unicodedata.normalize("NFKC", text)
-    text = "".join(
-        c for c in text if c in "\n\t" or unicodedata.category(c) not in {"Cf", "Cc", "Cs", "Co", "Cn"}
-    )
+    text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in {"Cf", "Cc", "Cs", "Co", "Cn"})
     return _TOKEN.sub(_latin, text) if _OTHER_LOOKALIKE.search(text) else text
 
 
@@ -64,7 +69,7 @@ def fold(text: str) -> str:
 
 
 def unleet(folded: str) -> str:
-    """Folded text with digits and signs inside words read as letters (`k1ll` → `kill`); plain numbers stay."""
+    """Text with digits and signs inside words read as letters (`k1ll` → `kill`); plain numbers stay."""
     return _TOKEN.sub(_unleet_token, folded)
 
 
@@ -78,7 +83,9 @@ def _unleet_token(match: re.Match[str]) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences of plain text: split at line ends and at . ! ? before a capital, not after abbreviations or initials."""
+    """Sentences of plain text: split at line ends and at . ! ? before a capital, not after abbreviations or
+    initials.
+    """
     found: list[str] = []
     for line in text.splitlines():
         start = 0
@@ -93,12 +100,15 @@ def sentences(text: str) -> list[str]:
     return [s for s in found if s]
 
 
-_END = re.compile(
-    r"([.!?…。！？])([\"'”’)\]]*)(?:\s+(?=[\"'“‘(\[]?[A-Z0-9À-ÞА-ЯΑ-Ω¿¡\u0590-\uffdc])|(?<=[。！？]))"
-)
+_END = re.compile(r"([.!?…。！？])([\"'”’)\]]*)(?:\s+(?=[\"'“‘(\[]?[A-Z0-9À-ÞА-ЯΑ-Ω¿¡\u0590-\uffdc])|(?<=[。！？]))")
 _ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof sen rep gov gen col lt sgt capt st jr sr vs inc ltd corp co no nos vol fig al etc eg ie e.g i.e"
-    " u.s u.k u.n e.u a.m p.m d.c approx est dept jan feb mar apr jun jul aug sep sept oct nov dec mt ft rev hon".split()
+    re.findall(
+        r"\S+",
+        "mr mrs ms dr prof sen rep gov gen col lt sgt capt st jr sr vs inc ltd corp co no nos vol fig al etc "
+        "eg ie e.g i.e"
+        " u.s u.k u.n e.u a.m p.m d.c approx est dept jan feb mar apr jun jul aug sep sept oct nov dec mt "
+        "ft rev hon",
+    )
 )
 
 

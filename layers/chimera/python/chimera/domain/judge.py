@@ -6,9 +6,9 @@ Every check scores 0–1 where 1 is best, and passes when its score reaches its 
 2. any failed check, any check without an answer, or a kind of question that nobody answered → `review`;
 3. otherwise → `pass`.
 
-Confidence, 0–1: how far the deciding checks were from their thresholds. A check's certainty is
-`0.5 + 0.5 · |score − threshold| / room`, where room is the distance from the threshold to the end of the scale on
-the score's side. `pass`: the least certain check; `reject`: the most certain rejecting one; `review`: the most
+Confidence, 0–1: how far the deciding checks were from their thresholds. A check's certainty is `0.5 + 0.5 ·
+|score − threshold| / room`, where room is the distance from the threshold to the end of the scale on the
+score's side. `pass`: the least certain check; `reject`: the most certain rejecting one; `review`: the most
 certain failed one, or 0 when the review is only for want of answers.
 """
 
@@ -39,14 +39,16 @@ class PlatformLimits(Model):
 
 
 class Subject(Model):
-    """One piece of content as the judge sees it. `technical` is the report on the video file; None: not measured."""
+    """One piece of content as the judge sees it. `technical` is the report on the video file; None: not
+    measured.
+    """
 
     title: str
     script: str
     scenes: list[Scene]
-    hashtags: list[str] = []
+    hashtags: list[str] = Field(default=[])
     description: str = ""
-    sources: list[str] = []
+    sources: list[str] = Field(default=[])
     material: Material
     profile: PersonalityProfile
     technical: dict[str, Any] | None = None

@@ -33,7 +33,9 @@ class EngagementMetrics(Model):
 
 
 class TrendMetadata(Model):
-    """Where a trend was seen: addresses of its top posts, names of those who carry it, and what else the source said."""
+    """Where a trend was seen: addresses of its top posts, names of those who carry it, and what else the
+    source said.
+    """
 
     top_posts: list[str] = []
     influencers: list[str] = []
@@ -165,7 +167,9 @@ class Material(Model):
 
 
 class Check(Model):
-    """One question the judge asked. `passed=None` means it could not be answered: that is a review, never a pass."""
+    """One question the judge asked. `passed=None` means it could not be answered: that is a review, never a
+    pass.
+    """
 
     name: str
     category: Literal["policy", "privacy", "security", "brand", "claims", "technical", "quality"]
@@ -224,7 +228,9 @@ class Receipt(Model):
 
 
 class CostLine(Model):
-    """What one step really used: `quantity` of `unit` at `unit_price_micros` (decimal string, micros each)."""
+    """What one step really used: `quantity` of `unit` at `unit_price_micros` (decimal string, micros
+    each).
+    """
 
     step: str
     item: str

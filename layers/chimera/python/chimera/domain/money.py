@@ -14,12 +14,15 @@ MAX_MICROS = 10**15  # 1e9 USD: far above any limit, far below bigint
 def to_micros(value: Any, field: str = "amount") -> int:
     """Exact micros of a decimal string, int or Decimal.
 
-    Refuses (`VALIDATION_FAILED`) floats, NaN, infinities, negatives, zero, more than 6 decimals and anything above 1e9 USD.
+    Refuses (`VALIDATION_FAILED`) floats, NaN, infinities, negatives, zero, more than 6 decimals and
+    anything above 1e9 USD.
     """
     expected = "a positive decimal amount in USD with at most 6 places, at most 1000000000"
     if isinstance(value, bool | float) or not isinstance(value, str | int | Decimal):
         raise _bad(field, value, expected)
-    if isinstance(value, str) and (len(value) > 32 or "e" in value.lower() or "_" in value or value != value.strip()):
+    if isinstance(value, str) and (
+        len(value) > 32 or "e" in value.lower() or "_" in value or value != value.strip()
+    ):
         raise _bad(field, value, expected)
     try:
         amount = Decimal(value)
@@ -34,7 +37,9 @@ def to_micros(value: Any, field: str = "amount") -> int:
 
 
 def round_up_to_micros(amount: Decimal) -> int:
-    """Micros of a computed, non-negative cost, rounded up: an estimate or a charge is never shown smaller than it is."""
+    """Micros of a computed, non-negative cost, rounded up: an estimate or a charge is never shown smaller
+    than it is.
+    """
     return int((amount * MICROS).to_integral_value(rounding=ROUND_CEILING))
 
 
@@ -54,5 +59,7 @@ def usd(micros: int) -> str:
 def _bad(field: str, value: Any, expected: str) -> ChimeraError:
     shown = repr(value)[:80]
     return ChimeraError(
-        "VALIDATION_FAILED", f"{field}: got {shown}, expected {expected}", {field: {"got": shown, "expected": expected}}
+        "VALIDATION_FAILED",
+        f"{field}: got {shown}, expected {expected}",
+        {field: {"got": shown, "expected": expected}},
     )

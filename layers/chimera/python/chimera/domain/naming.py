@@ -68,7 +68,9 @@ def platform_label(name: str) -> str:
 
 
 def site_label(url: str) -> str:
-    """The site's own name where it is well known, else its host without `www.`; "" for what is no web address."""
+    """The site's own name where it is well known, else its host without `www.`; "" for what is no web
+    address.
+    """
     try:
         host = (urlsplit(url).hostname or "").lower()
     except ValueError:

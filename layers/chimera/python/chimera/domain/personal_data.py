@@ -1,6 +1,7 @@
 """Finds structured personal data in text: addresses, numbers and codes that belong to one person.
 
-Names alone are no finding: news is about people. Every kind that has a checksum is checked (Luhn, IBAN mod 97).
+Names alone are no finding: news is about people. Every kind that has a checksum is checked (Luhn, IBAN mod
+97).
 """
 
 from __future__ import annotations
@@ -11,7 +12,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "US_SSN", "IP_ADDRESS", "US_DRIVER_LICENSE", "SECRET"
+    "EMAIL_ADDRESS",
+    "PHONE_NUMBER",
+    "CREDIT_CARD",
+    "IBAN_CODE",
+    "US_SSN",
+    "IP_ADDRESS",
+    "US_DRIVER_LICENSE",
+    "SECRET",
 ]
 
 
@@ -26,38 +34,50 @@ class PersonalData:
 
 
 _EMAIL = re.compile(
-    r"(?<![\w.+-])[A-Za-z0-9._%+-]{1,64}\s?(?:@|\(at\)|\[at\])\s?[A-Za-z0-9-]{1,63}(?:(?:\.|\[dot\]|\(dot\))[A-Za-z0-9-]{1,63}){1,5}"
+    r"(?<![\w.+-])[A-Za-z0-9._%+-]{1,64}\s?(?:@|\(at\)|\[at\])\s?[A-Za-z0-9-]{1,63}(?:(?:\.|\[dot\]"
+    r"|\(dot\))[A-Za-z0-9-]{1,63}){1,5}"
 )
 _CARD = re.compile(r"(?<![\w.,-])(?:\d[ -]?){11,18}\d(?![\w-]|[.,]\d)")
 _CARD_WORDS = re.compile(r"\b(?:card|visa|mastercard|amex|maestro)\b", re.I)
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
 _SSN = re.compile(r"(?<![\w-])(?!000|666)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
-_SSN_WORDS = re.compile(r"\b(?:ssn|social security)\D{0,40}((?!000|666)\d{3}[- ]?(?!00)\d{2}[- ]?(?!0000)\d{4})(?!\d)", re.I)
+_SSN_WORDS = re.compile(
+    r"\b(?:ssn|social security)\D{0,40}((?!000|666)\d{3}[- ]?(?!00)\d{2}[- ]?(?!0000)\d{4})(?!\d)", re.I
+)
 _LICENCE = re.compile(
     r"\bdriver'?s?'? licen[cs]e\b[^.\n]{0,25}?\b((?=[A-Z0-9-]*\d{3})[A-Z]{0,2}[A-Z0-9-]{5,18})\b", re.I
 )
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w]|\.\d)")
-_IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|:)(?![\w:])|(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){1,6}(?::[0-9A-Fa-f]{1,4}){1,6}(?![\w:])")  # noqa: E501
+_IPV6 = re.compile(
+    r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){2,7}(?:[0-9A-Fa-f]{1,4}|:)(?![\w:])"
+    r"|(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:){1,6}(?::[0-9A-Fa-f]{1,4}){1,6}(?![\w:])"
+)
 _SECRET = re.compile(
-    r"\b(?:sk-(?:ant-|proj-)?[A-Za-z0-9_-]{20,}|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{30,}|xox[baprs]-[A-Za-z0-9-]{10,}"
-    r"|AIza[0-9A-Za-z_-]{35}|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"\b(?:sk-(?:ant-|proj-)?[A-Za-z0-9_-]{20,}|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{30,}"
+    r"|xox[baprs]-[A-Za-z0-9-]{10,}"
+    r"|AIza[0-9A-Za-z_-]{35}|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
 # Digits in groups as telephone numbers are written; what follows decides with the context.
 _PHONE = re.compile(
-    r"(?<![\w.,/$€£#%:=-])(?:\+|00)?\(?\d{1,5}\)?(?:[ .\-/]{0,2}\(?\d{1,5}\)?){1,6}(?:\s?(?:x|ext\.?)\s?\d{1,5})?(?![\w%]|[.,:/-]\d)"
+    r"(?<![\w.,/$€£#%:=-])(?:\+|00)?\(?\d{1,5}\)?(?:[ .\-/]{0,2}\(?\d{1,5}\)?){1,6}(?:\s?(?:x"
+    r"|ext\.?)\s?\d{1,5})?(?![\w%]|[.,:/-]\d)"
 )
 _PHONE_WORDS = re.compile(
-    r"\b(?:phone|tel|telephone|call(?:s|ed|ing)?|mobile|cell|fax|text|whatsapp|sms|dial|hotline|number|ring|reach|answering|contact|office|signal)\b"
+    r"\b(?:phone|tel|telephone|call(?:s|ed|ing)?|mobile|cell|fax|text|whatsapp|sms|dial|hotline|number"
+    r"|ring|reach|answering|contact|office|signal)\b"
     r"\W*(?:\w+\W+){0,4}$",
     re.I,
 )
 _PHONE_AFTER = re.compile(r"^\W{0,3}(?:office|fax|mobile|cell|home|work|phone|tel)\b", re.I)
 _NOT_PHONE_BEFORE = re.compile(
-    r"(?:[$€£¥]|\b(?:usd|eur|version|v|isbn|issn|doi|order|invoice|case|no|page|pp|vol|zip|since|between|from|in|room|flight|score|season|(?:card|account|license|order)(?: number| no)?)\.?)\s*[:#]?\s*$",
+    r"(?:[$€£¥]|\b(?:usd|eur|version|v|isbn|issn|doi|order|invoice|case|no|page|pp|vol|zip|since|between"
+    r"|from|in|room|flight|score|season|(?:card|account|license|order)(?: number| no)?)\.?)\s*[:#]?\s*$",
     re.I,
 )
 _DATE = re.compile(
-    r"(?:19|20)\d\d[-/. ]\d{1,2}[-/. ]\d{1,2}|\d{1,2}[-/. ]\d{1,2}[-/. ](?:19|20)?\d\d|(?:19|20)\d\d\s?[-–/]\s?(?:19|20)?\d\d"
+    r"(?:19|20)\d\d[-/. ]\d{1,2}[-/. ]\d{1,2}|\d{1,2}[-/. ]\d{1,2}[-/. ](?:19|20)?\d\d|(?:19"
+    r"|20)\d\d\s?[-–/]\s?(?:19|20)?\d\d"
 )
 _URL = re.compile(r"\bhttps?://\S+|\bwww\.\S+", re.I)
 
@@ -88,7 +108,7 @@ def find(text: str) -> list[PersonalData]:
         digits = re.sub(r"\D", "", match.group())
         named = _CARD_WORDS.search(plain[max(0, match.start() - 40) : match.start()])
         issuer = digits[0] in "23456" or digits.startswith("1800")
-        if len(digits) >= (12 if named else 13) and issuer and len(set(digits)) > 2 and luhn(digits):
+        if len(digits) >= (12 if named else 13) and issuer and len(set(digits)) > 1 and luhn(digits):
             take("CREDIT_CARD", *match.span(), 0.95)
     for match in _SSN.finditer(plain):
         take("US_SSN", *match.span(), 0.9)
@@ -158,8 +178,11 @@ def _phone_score(text: str, match: re.Match[str]) -> float:
     parenthesised = "(" in number and ")" in number and len(digits) >= 8
     if parenthesised:
         return 0.75
-    # Three or more short groups with one separator, ten digits or so: a telephone, unless it is a list of numbers.
+    # Three or more short groups with one separator, ten digits or so: a telephone, unless it is a list of
+    # numbers.
     separators = set(re.findall(r"[ .\-/]+", number))
+    if re.fullmatch(r"\d{1,3}(?:[ .]\d{3})+", number):
+        return 0.0  # thousands
     if len(groups) >= 3 and len(separators) == 1 and 8 <= len(digits) <= 12 and min(map(len, groups)) >= 2:
         return 0.6
     return 0.0

@@ -1,11 +1,11 @@
 """Words and phrases that content must not carry, by category and weight, and how a text scores against them.
 
 Levels: `explicit` (0.9: no context makes it publishable, the judge rejects), `strong` (0.6: a person looks),
-`weak` (0.2: ordinary in news, only several different ones together count). A score is `1 − Π(1 − weight)` over
-the different terms found in a category. Terms match whole words, in text freed of invisible characters,
+`weak` (0.2: ordinary in news, only several different ones together count). A score is `1 − Π(1 − weight)`
+over the different terms found in a category. Terms match whole words, in text freed of invisible characters,
 look-alikes, accents, spaced-out letters and digits for letters. Inside quotation marks, or in a sentence that
-reports (`police said`, `was charged`), an explicit term of violence or hate weighs as a strong one: news quotes
-what it reports, and a person decides.
+reports (`police said`, `was charged`), an explicit term of violence or hate weighs as a strong one: news
+quotes what it reports, and a person decides.
 
 The lists are written in ROT13, so that this file can be opened at work; `terms()` gives them in clear.
 """
@@ -28,25 +28,13 @@ REJECT = 0.85
 
 # (category, level, comma-separated terms in ROT13)
 _LISTS: list[tuple[Category, Level, str]] = [
-    (
-        "self_harm",
-        "weak",
-        "chetvat,bireqbfvat,phggvat zl,naberkvp"
-    ),
-    (
-        "harassment",
-        "weak",
-        "ubr,ubrf,cevpx,jnaxre,wnpxnff"
-    ),
-    (
-        "sexual",
-        "weak",
-        "anxrq,nebhfrq,obaqntr,cravf,intvan,srgvfu,frqhpr,xvaxl,cnagvrf,pbpx,chffl,vaprfg"
-    ),
+    ("self_harm", "weak", "chetvat,bireqbfvat,phggvat zl,naberkvp"),
+    ("harassment", "weak", "ubr,ubrf,cevpx,jnaxre,wnpxnff"),
+    ("sexual", "weak", "anxrq,nebhfrq,obaqntr,cravf,intvan,srgvfu,frqhpr,xvaxl,cnagvrf,pbpx,chffl,vaprfg"),
     (
         "hate",
         "weak",
-        "irezva,cnenfvgrf,pbpxebnpurf,zbaxrlf,fnintrf,pbba,tebbzref,zbatbybvq,v pna'g fgnaq,v qrfcvfr"
+        "irezva,cnenfvgrf,pbpxebnpurf,zbaxrlf,fnintrf,pbba,tebbzref,zbatbybvq,v pna'g fgnaq,v qrfcvfr",
     ),
     (
         "hate",
@@ -56,7 +44,7 @@ _LISTS: list[tuple[Category, Level, str]] = [
         "wrjf,fvrt urvy,urvy uvgyre,whatyr ohaal,mvccreurnq,pnzry wbpxrl,hagrezrafpu,fhouhzna "
         "fphz,zhmeng,wrjobl,pnecrg zhapure,zhqfyvzr,yvogneq,srzvanmv,xvyy nyy wrjf,xvyy nyy "
         "zhfyvzf,uvgyre jnf evtug,uvgyre qvq abguvat jebat,juvgr cevqr,zbatery enpr,vasrevbe "
-        "enpr,fubhyq tb rkgvapg,fuvc gurz onpx"
+        "enpr,fubhyq tb rkgvapg,fuvc gurz onpx",
     ),
     (
         "hate",
@@ -66,7 +54,7 @@ _LISTS: list[tuple[Category, Level, str]] = [
         "ner,qvfnoyrq crbcyr ner,oynpx crbcyr ner,qrcbeg gurz nyy,tb onpx gb lbhe pbhagel,enpr "
         "zvkvat,juvgr enpr,znfgre enpr,wrjvfu pbafcvenpl,juvgr genfu,juvgr cbjre,v ungr zhfyvzf,v "
         "ungr wrjf,v ungr jbzra,v ungr oynpxf,v ungr vzzvtenagf,v ungr tnlf,v ungr genaf,qvfthfgvat "
-        "crbcyr,qlxr,puvax,xnssve,mbt,cvxrl,tbbx,urro"
+        "crbcyr,qlxr,puvax,xnssve,mbt,cvxrl,tbbx,urro",
     ),
     (
         "sexual",
@@ -77,21 +65,21 @@ _LISTS: list[tuple[Category, Level, str]] = [
         "pbpx,lbhe pbpx,ure chffl,jrg chffl,zl chffl,lbhe chffl,gvgf bhg,ovt gvgf,shpxvat ure,phz "
         "vafvqr,phzzvat,fraq ahqrf,rerpg cravf,qvpx cvp,fhpx zl qvpx,fhpx uvf,fcernq ure yrtf,ure "
         "avccyrf,guerrfbzr,pyvgbevf,guehfgvat vagb,zbnarq nf,ure oernfgf,orgjrra ure yrtf,uvf "
-        "rerpgvba,frk fynir,znxvat ybir gb,ubg onor,ure nff,uvf qvpx,zl qvpx,lbhe qvpx"
+        "rerpgvba,frk fynir,znxvat ybir gb,ubg onor,ure nff,uvf qvpx,zl qvpx,lbhe qvpx",
     ),
     (
         "sexual",
         "strong",
         "cbea,cbeabtencuvp,rebgvp,rebgvpn,frkhnyyl rkcyvpvg,obbof,gvgf,frk gncr,rfpbeg "
         "freivpr,oqfz,frkhny vagrepbhefr,unir frk,univat "
-        "frk,juber,fyhg,ubbxre,betnfz,ubeal,travgnyf,ahqrf,ync qnapr,afsj,qvyqb,zvys"
+        "frk,juber,fyhg,ubbxre,betnfz,ubeal,travgnyf,ahqrf,ync qnapr,afsj,qvyqb,zvys",
     ),
     (
         "minors",
         "explicit",
         "puvyq cbea,puvyq cbeabtencul,haqrentr tvey anxrq,haqrentr frk,frk jvgu n zvabe,frkhnyvmrq "
         "puvyq,cergrra ahqr,ybyvpba,wnvyonvg,frk jvgu puvyqera,zbyrfg n puvyq,frkl fpubbytvey,anxrq "
-        "puvyq,ahqr puvyq"
+        "puvyq,ahqr puvyq",
     ),
     (
         "self_harm",
@@ -101,13 +89,9 @@ _LISTS: list[tuple[Category, Level, str]] = [
         "pbzzvg fhvpvqr,jnlf gb pbzzvg fhvpvqr,pbzzvg fhvpvqr cnvayrffyl,orfg jnl gb qvr,fyvg zl "
         "jevfgf,fyvg lbhe jevfgf,xlf,bireqbfr ba checbfr,qevax oyrnpu,fgneir zlfrys,ceb nan,guvafcb,v"
         " jnag gb or qrnq,fhvpvqr zrgubq,fhvpvqr zrgubqf,qba'g jnag gb yvir,qb abg jnag gb yvir,uheg "
-        "zlfrys,unez zlfrys,ungr zl yvsr,orggre bss qrnq,ab ernfba gb yvir"
+        "zlfrys,unez zlfrys,ungr zl yvsr,orggre bss qrnq,ab ernfba gb yvir",
     ),
-    (
-        "self_harm",
-        "strong",
-        "fhvpvqr,fhvpvqny,frys unez,frys-unez,frys vawhel"
-    ),
+    ("self_harm", "strong", "fhvpvqr,fhvpvqny,frys unez,frys-unez,frys vawhel"),
     (
         "violence",
         "explicit",
@@ -118,7 +102,7 @@ _LISTS: list[tuple[Category, Level, str]] = [
         "cyna,fubbg hc gur fpubby,fubbg hc n fpubby,fynhtugre gurz,rkrphgr gurz nyy,unat gurz "
         "nyy,fgno uvz gb qrngu,onfu lbhe urnq,fznfu lbhe fxhyy,pheo fgbzc,qvfzrzore ure,fubhyq nyy "
         "qvr,arrq gb qvr,qrfreir gb or encrq,arrqf gb or chg qbja,v jvyy svaq lbh naq,ubcr lbh "
-        "qvr,orng gur fuvg bhg bs,chg n ohyyrg va"
+        "qvr,orng gur fuvg bhg bs,chg n ohyyrg va",
     ),
     (
         "violence",
@@ -126,14 +110,14 @@ _LISTS: list[tuple[Category, Level, str]] = [
         "znffnperq,orurnqrq,orurnqvat,qrpncvgngrq,qrpncvgngvba,qvfzrzorerq,zhgvyngrq,zhgvyngvba,gbegh"
         "erq,encrq,encvfg,ylapurq,qvfrzobjry,oybbqongu,znff fubbgvat,fhvpvqr obzore,fhvpvqr "
         "obzovat,fgnoorq gb qrngu,fubg qrnq,fahss svyz,frirerq urnq,znatyrq obql,oenvaf "
-        "fcynggrerq,thaarq qbja,guebng fyvg,oybbq fcynggrerq,unpxrq gb qrngu,orngra gb qrngu"
+        "fcynggrerq,thaarq qbja,guebng fyvg,oybbq fcynggrerq,unpxrq gb qrngu,orngra gb qrngu",
     ),
     (
         "violence",
         "weak",
         "zheqre,zheqrerq,zheqrere,xvyyrq,xvyyvat,xvyy,fgnoorq,fgnoovat,fubbgvat,thazna,greebevfg,gbeg"
         "her,encr,rkrphgvba,pbecfr,tber,pbecfrf,rkgrezvangrq,rkgrezvangr,tbhtrq,ragenvyf,fynhtugrerq,"
-        "znffnper,trabpvqr"
+        "znffnper,trabpvqr",
     ),
     (
         "harassment",
@@ -141,13 +125,13 @@ _LISTS: list[tuple[Category, Level, str]] = [
         "zbgureshpxre,zbgure shpxre,phag,shpx lbh,tb qvr,qvr ovgpu,fghcvq ovgpu,qhzo ovgpu,jbeguyrff "
         "cvrpr bs fuvg,rng fuvg,xvyy hefrys,lbh juber,lbh fyhg,htyl ovgpu,lbh qvfthfgvat,svygul "
         "juber,cvrpr bs fuvg,lbh ner jbeguyrff,lbh'er jbeguyrff,abobql yvxrf lbh,lbh ner "
-        "cngurgvp,lbh'er cngurgvp"
+        "cngurgvp,lbh'er cngurgvp",
     ),
     (
         "harassment",
         "strong",
         "ovgpu,ovgpurf,nffubyr,onfgneq,qvpxurnq,qbhpuront,fuvgurnq,shpx,shpxvat,shpxrq,shpxre,ohyyfuv"
-        "g,fuvg,vzorpvyr,fphzont,qhzonff,gjng,lbh vqvbg,lbh zbeba,fgsh,fuhg gur uryy hc,htyl nff"
+        "g,fuvg,vzorpvyr,fphzont,qhzonff,gjng,lbh vqvbg,lbh zbeba,fgsh,fuhg gur uryy hc,htyl nff",
     ),
     (
         "crime",
@@ -155,13 +139,16 @@ _LISTS: list[tuple[Category, Level, str]] = [
         "ubj gb znxr zrgu,pbbx zrgu,znxr n obzo,ohvyq n obzo,tubfg tha vafgehpgvbaf,ohl pbpnvar "
         "bayvar,ohl sragnaly,ynhaqre zbarl sbe lbh,uver n uvgzna,fgbyra perqvg pneqf,pneqvat "
         "ghgbevny,znxr evpva,znxr fneva,areir ntrag flagurfvf,znxr rkcybfvirf,hagenprnoyr tha,ohvyq n"
-        " cvcr obzo,ubj gb ynhaqre zbarl,ubj gb ubgjver,ubj gb sbetr,snxr cnffcbeg,pbhagresrvg zbarl"
+        " cvcr obzo,ubj gb ynhaqre zbarl,ubj gb ubgjver,ubj gb sbetr,snxr cnffcbeg,pbhagresrvg zbarl",
     ),
 ]
 _REPORTED = re.compile(
-    r"\b(?:police|court|judge|prosecutors?|officials?|authorities|investigators?|jury|witness(?:es)?|reporters?"
-    r"|charged|convicted|sentenced|arrested|accused|alleged(?:ly)?|guilty|trial|lawsuit|sued|according to|reported"
-    r"|condemn(?:ed|s)?|banned|study|researchers?|documentary|film|novel|museum|memorial|survivors?|victims?)\b"
+    r"\b(?:police|court|judge|prosecutors?|officials?|authorities|investigators?|jury|witness(?:es)?"
+    r"|reporters?"
+    r"|charged|convicted|sentenced|arrested|accused|alleged(?:ly)?|guilty|trial|lawsuit|sued"
+    r"|according to|reported"
+    r"|condemn(?:ed|s)?|banned|study|researchers?|documentary|film|novel|museum|memorial|survivors?"
+    r"|victims?)\b"
 )
 _QUOTED = re.compile(r"[\"“«][^\"”»]{3,300}[\"”»]")
 

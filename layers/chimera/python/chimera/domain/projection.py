@@ -1,4 +1,5 @@
-"""What a video about a trend may bring: views, engagement and return, by a simple formula with stated constants.
+"""What a video about a trend may bring: views, engagement and return, by a simple formula with stated
+constants.
 
 The constants are the starting point; the analyst replaces them with what was learnt from real publications.
 """
@@ -26,13 +27,17 @@ MAX_ROI = Decimal("999.99")
 
 
 def projected_views(volume: int, velocity: Decimal) -> int:
-    """Views of one video: `max(100, volume · 0.005 · (1 + velocity / 10))`; volume 0–1,000,000, velocity 0–10."""
+    """Views of one video: `max(100, volume · 0.005 · (1 + velocity / 10))`; volume 0–1,000,000, velocity
+    0–10.
+    """
     reach = Decimal(max(0, volume)) * CAPTURE_RATE * (1 + min(Decimal(10), max(Decimal(0), velocity)) / 10)
     return max(FLOOR_VIEWS, int(reach))
 
 
 def projected_engagement(metrics: EngagementMetrics) -> Decimal:
-    """Interactions per view, 0–0.25, 4 places: the trend's own rate where views and reactions are known, else 0.03."""
+    """Interactions per view, 0–0.25, 4 places: the trend's own rate where views and reactions are known, else
+    0.03.
+    """
     acts = [n for n in (metrics.likes, metrics.comments, metrics.shares) if n is not None]
     if not metrics.views or not acts:
         return DEFAULT_ENGAGEMENT
@@ -41,7 +46,9 @@ def projected_engagement(metrics: EngagementMetrics) -> Decimal:
 
 
 def projected_roi(views: int, request_cost_micros: int) -> Decimal:
-    """Value of the views ÷ what is asked for, 2 places, at most 999.99. A cost of 0 or less is refused (`ValueError`)."""
+    """Value of the views ÷ what is asked for, 2 places, at most 999.99. A cost of 0 or less is refused
+    (`ValueError`).
+    """
     if request_cost_micros <= 0:
         raise ValueError(f"request_cost_micros: got {request_cost_micros}, expected more than 0")
     value = Decimal(views) * VALUE_PER_VIEW_USD * 1_000_000

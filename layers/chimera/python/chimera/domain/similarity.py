@@ -1,8 +1,7 @@
 """How alike two short texts are: for merging reports of one story, and for a persona's cool-down by topic.
 
 Vectors of hashed character n-grams find candidates; a rule over words decides (a cosine alone has no clean
-threshold).
-No language is assumed: scripts without spaces are compared by their character n-grams.
+threshold). No language is assumed: scripts without spaces are compared by their character n-grams.
 """
 
 from __future__ import annotations
@@ -19,9 +18,6 @@ from chimera.domain.cleaning import topic_key as _topic_key
 
 DIMENSIONS = 384
 """Length of a vector; the database's column has the same."""
-MODEL = "char-ngram-hash-384/1"
-"""Named beside each stored vector: vectors of two models are not compared."""
-
 CANDIDATE_COSINE = 0.30
 """Below it two topics are different, whatever words they share."""
 SAME_COSINE = 0.85
@@ -50,17 +46,20 @@ def topic_key(text: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _stems(text: str) -> frozenset[str]:
-    """The first three letters of each meaningful word: texts that share none are not compared further."""
+    """The first three letters of each meaningful word: texts that share less than half are not compared
+    further.
+    """
     return frozenset(word[:3] for word in _words(topic_key(text)))
+
+
+_ENDINGS = {"", "s", "es", "d", "ed", "ing"}
 
 
 def _words(key: str) -> list[str]:
     """The words of a topic key that carry meaning; pairs of characters where a script has no spaces."""
     words: list[str] = []
     for word in key.split():
-        if any(
-            "\u0e00" <= c <= "\u0eff" or "\u3040" <= c <= "\u30ff" or "\u3400" <= c <= "\u9fff" for c in word
-        ):
+        if any("\u0e00" <= c <= "\u0eff" or "\u3040" <= c <= "\u30ff" or "\u3400" <= c <= "\u9fff" for c in word):
             words += [word[i : i + 2] for i in range(max(1, len(word) - 1))]
         elif word not in _STOP:
             words.append(word)
@@ -119,37 +118,36 @@ def _same_word(a: str, b: str) -> bool:
     if any(c.isdigit() for c in a + b):  # "GPT 4" and "GPT 5" are not the same
         return False
     short, long = sorted((a, b), key=len)
-    if (
-        len(short) >= 5 and len(long) - len(short) <= 3 and long.startswith(short)
-    ):  # launch, launches, launched
+    if len(short) >= 5 and len(long) - len(short) <= 3 and long.startswith(short):  # launch, launches
+        return True
+    shared = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), len(short))
+    if shared >= 4 and {a[shared:], b[shared:]} <= _ENDINGS:  # keeps, keeping
         return True
     return len(short) >= 4 and fuzz.ratio(a, b) >= 84
 
 
-def similarity(a: str, b: str) -> float:
-    """0 (different) to 1 (the same text): cosine of the vectors, lifted by the words that both have."""
-    if topic_key(a) == topic_key(b):
-        return 1.0
-    return round(max(0.0, 0.6 * cosine(_embed(a[:1000]), _embed(b[:1000])) + 0.4 * coverage(a, b)), 4)
+def _labels(key: str) -> set[str]:
+    """Numbers and single letters: they tell "GPT 4" from "GPT 5" and "vitamin C" from "vitamin D"."""
+    words = {w for w in key.split() if any(c.isdigit() for c in w) or (len(w) == 1 and w.isascii())}
+    return words - {"a", "i"}
 
 
 def same_topic(a: str, b: str) -> tuple[bool, float]:
-    """Whether two topics are about the same thing, and the cosine it rests on (0 if no word begins alike).
+    """Whether two topics are about the same thing, and the cosine it rests on (0 if few words begin alike).
 
-    Same if the keys are equal; never if both name numbers and none of them is in both ("GPT 4", "GPT 5");
-    else if
-    cosine ≥ 0.85; or cosine ≥ 0.30 and at least 80 % of the shorter text's meaningful words, by their
-    length, are in
-    the longer, and these are two or more words, or one of six letters or more.
+    Same if the keys are equal; never if both name numbers or single letters, and none of them in both ("GPT
+    4", "GPT 5"); else if cosine ≥ 0.85; or cosine ≥ 0.30 and at least 80 % of the shorter text's meaningful
+    words, by their length, are in the longer, and these are two or more words, or one of six letters or more.
     """
     first, second = topic_key(a), topic_key(b)
     if first == second:
         return True, 1.0
-    if _stems(a).isdisjoint(_stems(b)):
+    ours, theirs = _stems(a), _stems(b)
+    if 2 * len(ours & theirs) < max(1, min(len(ours), len(theirs))):
         return False, 0.0
     angle = round(cosine(_embed(a[:1000]), _embed(b[:1000])), 4)
-    numbers = [{w for w in key.split() if any(c.isdigit() for c in w)} for key in (first, second)]
-    if angle < CANDIDATE_COSINE or (all(numbers) and not numbers[0] & numbers[1]):
+    labels = [_labels(first), _labels(second)]
+    if angle < CANDIDATE_COSINE or (all(labels) and not labels[0] & labels[1]):
         return False, angle
     if angle >= SAME_COSINE:
         return True, angle
@@ -160,17 +158,14 @@ def same_topic(a: str, b: str) -> tuple[bool, float]:
 
 
 def matches_query(query: str, text: str) -> float:
-    """How well a person's words name a text, 0–1; tolerant of typing errors, of word order and of words
-    left out of the text.
+    """How well a person's words name a text, 0–1; tolerant of typing errors, of word order and of words left
+    out of the text.
     """
     wanted, there = _words(topic_key(query)) or topic_key(query).split(), _words(topic_key(text))
     if not wanted or not there:
         return 0.0
     total = sum(len(word) for word in wanted)
-    found = (
-        sum(len(word) * max(fuzz.ratio(word, other) for other in there) / 100 for word in wanted if word)
-        / total
-    )
+    found = sum(len(word) * max(fuzz.ratio(word, other) for other in there) / 100 for word in wanted if word) / total
     # a near-miss of every word is noise: only what is clearly there counts
     clear = sum(len(word) for word in wanted if max(fuzz.ratio(word, other) for other in there) >= 80) / total
     return round(0.75 * clear + 0.25 * found, 4) if clear else round(0.4 * found, 4)

@@ -17,13 +17,14 @@ from pydantic import Field, field_validator, model_validator
 from chimera.domain import cleaning
 from chimera.domain.ids import stable_id
 from chimera.domain.models import EngagementMetrics, Model, Trend, TrendMetadata
-from chimera.domain.similarity import same_topic
+from chimera.domain.similarity import matches_query, same_topic
 from chimera.errors import ChimeraError
 
 VOLUME_MAX = 1_000_000
+TOPIC_MATCH = 0.6
 MERGE_LIMIT = 300
-"""So many of the strongest items are compared with each other; merging is quadratic and 50 trends at most
-are given.
+"""So many of the strongest items are compared with each other; merging is quadratic and 50 trends at most are
+given.
 """
 UNKNOWN_AGE_HOURS = 24.0
 MIN_AGE_HOURS = 1.0
@@ -31,10 +32,10 @@ MIN_GAIN_HOURS = 1 / 6
 MAX_GAIN_HOURS = 7 * 24.0
 
 _HN_PREFIX = re.compile(r"^(?:show|ask|tell|launch) hn\s*[:–—-]\s*", re.IGNORECASE)
-_TIMEFRAME = re.compile(r"(\d{1,5})([hd])\Z", re.IGNORECASE)
+_TIMEFRAME = re.compile(r"(\d{1,5})([hd])\Z", re.IGNORECASE | re.ASCII)
 _ISO_DURATION = re.compile(
     r"P(?=\d|T\d)(?:(\d{1,4})W)?(?:(\d{1,4})D)?(?:T(?=\d)(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)?\Z",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 
 
@@ -55,9 +56,7 @@ class RawTrend(Model):
     url: str = ""
     tags: list[str] = Field(default=[])
     also_on: list[str] = Field(default=[], description="Further platforms that the source itself names")
-    volume: int | None = Field(
-        default=None, description="Where the source itself states it (a file of Trends)"
-    )
+    volume: int | None = Field(default=None, description="Where the source itself states it (a file of Trends)")
     sentiment_score: float | None = None
     rising_velocity: float | None = None
     extra: dict[str, Any] = Field(
@@ -80,6 +79,7 @@ class RawTrend(Model):
         row["description"] = cleaning.clean_text(row.get("description"), cleaning.DESCRIPTION_LIMIT)
         row["url"] = cleaning.clean_url(row.get("url"))
         row["tags"] = cleaning.clean_tags(row.get("tags"))
+        row["extra"] = cleaning.plain_json(row.get("extra") or {})
         for name in ("views", "likes", "comments", "shares"):
             row[name] = cleaning.clean_count(row.get(name))
         return row
@@ -107,9 +107,7 @@ class Observation:
 
 @dataclass(frozen=True, kw_only=True)
 class Velocity:
-    """0–10, and what it rests on: `gain`, `rate`, `recency` (nothing was counted) or `given` (by the
-    source).
-    """
+    """0–10, and its basis: `gain`, `rate`, `recency` (nothing was counted) or `given` (by the source)."""
 
     value: float
     basis: str
@@ -139,8 +137,8 @@ def engagement(item: RawTrend | Observation | EngagementMetrics) -> float | None
     """Weighted acts of an audience: views/100 + likes + 2·comments + 3·shares of those that are known; None
     if none is.
 
-    A comment costs its author more than a like, a share brings a new audience; a view is worth a hundredth
-    of a like.
+    A comment costs its author more than a like, a share brings a new audience; a view is worth a hundredth of
+    a like.
     """
     parts = [(item.views, 0.01), (item.likes, 1.0), (item.comments, 2.0), (item.shares, 3.0)]
     known = [count * weight for count, weight in parts if count is not None]
@@ -170,9 +168,7 @@ def velocity(item: RawTrend, now: datetime, earlier: Observation | None = None) 
     age = None if item.published_at is None else max(0.0, (now - item.published_at).total_seconds() / 3600)
     total = engagement(item)
     if total is None:
-        return Velocity(
-            value=round(2.0 ** -((UNKNOWN_AGE_HOURS if age is None else age) / 24.0), 2), basis="recency"
-        )
+        return Velocity(value=round(2.0 ** -((UNKNOWN_AGE_HOURS if age is None else age) / 24.0), 2), basis="recency")
     window = item.extra.get("window_hours")
     span = float(window) if isinstance(window, int | float) and window > 0 else age
     rate = total / max(MIN_AGE_HOURS, UNKNOWN_AGE_HOURS if span is None else span)
@@ -186,8 +182,8 @@ def velocity(item: RawTrend, now: datetime, earlier: Observation | None = None) 
 
 
 def volume(item: RawTrend) -> int:
-    """Size of the audience, 0–1,000,000: as the source states it, else views, else likes + comments +
-    shares; 0 if unknown.
+    """Size of the audience, 0–1,000,000: as the source states it, else views, else likes + comments + shares;
+    0 if unknown.
     """
     acts = [count for count in (item.likes, item.comments, item.shares) if count is not None]
     known = next((v for v in (item.volume, item.views) if v is not None), sum(acts))
@@ -209,8 +205,8 @@ def matches_keywords(item: RawTrend, keywords: Sequence[str]) -> bool:
     """Whether any keyword stands as a word (its end may be inflected by up to two letters) in topic, title,
     description or tags.
 
-    Short keywords must match exactly ("AI" is not in "said"); in scripts without spaces a part of the text
-    is enough.
+    Short keywords must match exactly ("AI" is not in "said"); in scripts without spaces a part of the text is
+    enough.
     """
     wanted = [key for word in keywords if (key := cleaning.topic_key(word))]
     if not wanted:
@@ -281,8 +277,7 @@ def merge(items: Iterable[RawTrend], now: datetime) -> list[list[RawTrend]]:
     """Groups of items that are one trend, strongest first; in each group the strongest item first.
 
     Same identity, or same topic as *every* item of the group (titles or topics by `same_topic`), so that
-    chains of
-    slightly different stories do not grow together. The order of the input does not matter.
+    chains of slightly different stories do not grow together. The order of the input does not matter.
     """
     groups: list[list[RawTrend]] = []
     by_identity: dict[str, list[RawTrend]] = {}
@@ -323,8 +318,8 @@ def combine(group: Sequence[RawTrend]) -> RawTrend:
         return sum(best.values()) if best else None
 
     platforms = list(dict.fromkeys(p for item in group for p in (item.platform, *item.also_on)))
-    posts = [p for i in group for p in (i.url, *_strings(i.extra.get("top_posts"))) if p]
-    people = [p for i in group for p in _strings(i.extra.get("influencers"))]
+    posts = [p for i in group for u in (i.url, *_texts(i.extra.get("top_posts"))) if (p := cleaning.clean_url(u))]
+    people = [p for i in group for p in _texts(i.extra.get("influencers"))]
     extra = {
         **lead.extra,
         "top_posts": list(dict.fromkeys(posts))[:10],
@@ -350,10 +345,8 @@ def combine(group: Sequence[RawTrend]) -> RawTrend:
     )
 
 
-def _strings(value: object) -> list[str]:
-    return (
-        [text for v in value[:20] if (text := cleaning.clean_text(v, 300))] if isinstance(value, list) else []
-    )
+def _texts(value: object) -> list[str]:
+    return [v for v in value[:20] if isinstance(v, str) and v] if isinstance(value, list) else []
 
 
 def group_velocity(group: Sequence[RawTrend], now: datetime, earlier: Observation | None = None) -> Velocity:
@@ -367,11 +360,9 @@ def group_velocity(group: Sequence[RawTrend], now: datetime, earlier: Observatio
     return max((velocity(item, now, earlier) for item in group), key=lambda speed: speed.value)
 
 
-def to_trend(
-    group: Sequence[RawTrend], *, identifier: str, now: datetime, earlier: Observation | None
-) -> Trend:
-    """The contract's Trend of a group; its sentiment is the stated one, else 0 until `build_trends` has
-    read the text.
+def to_trend(group: Sequence[RawTrend], *, identifier: str, now: datetime, earlier: Observation | None) -> Trend:
+    """The contract's Trend of a group; its sentiment is the stated one, else 0 until `build_trends` has read
+    the text.
     """
     item = combine(group)
     speed = group_velocity(group, now, earlier)
@@ -402,8 +393,8 @@ def to_trend(
         tags=item.tags,
         timestamp=min(item.published_at or now, now),
         metadata=TrendMetadata(
-            top_posts=_strings(item.extra.get("top_posts")),
-            influencers=_strings(item.extra.get("influencers")),
+            top_posts=item.extra["top_posts"],
+            influencers=item.extra["influencers"],
             extra=extra,
         ),
     )
@@ -417,6 +408,11 @@ def rank_key(trend: Trend) -> tuple[float, int, str, str]:
     return (-(trend.rising_velocity + seen), -trend.volume, cleaning.topic_key(trend.topic), trend.trend_id)
 
 
+def topic_score(topic: str, trend: Trend) -> float:
+    """How well a person's words name a trend, 0–1; from `TOPIC_MATCH` on they mean it."""
+    return max(matches_query(topic, trend.topic), matches_query(topic, f"{trend.title} {' '.join(trend.tags)}"))
+
+
 def build_trends(
     items: Sequence[RawTrend],
     *,
@@ -427,8 +423,10 @@ def build_trends(
     sentiment: Callable[[str], float],
     min_velocity: float = 0.0,
     max_results: int = 20,
+    topic: str = "",
 ) -> list[Trend]:
-    """Merged, measured and ranked trends, at most `max_results`.
+    """Merged, measured and ranked trends, at most `max_results`; the one that a given `topic` names is among
+    them.
 
     `known` says which of these ids are stored already (a group keeps the id it had, whoever leads it today);
     `earlier` gives the last observation of each of these ids.
@@ -444,7 +442,12 @@ def build_trends(
         trend = to_trend(group, identifier=identifier, now=now, earlier=before.get(identifier))
         if trend.rising_velocity >= min_velocity and trends.setdefault(identifier, trend) is trend:
             stated |= {identifier} if group[0].sentiment_score is not None else set()
-    best = sorted(trends.values(), key=rank_key)[:max_results]
+    ranked = sorted(trends.values(), key=rank_key)
+    best = ranked[:max_results]
+    if topic and ranked:
+        asked = max(ranked, key=lambda t: topic_score(topic, t))
+        if asked not in best and topic_score(topic, asked) >= TOPIC_MATCH:
+            best[-1] = asked
     return [t if t.trend_id in stated else _with_mood(t, sentiment) for t in best]
 
 

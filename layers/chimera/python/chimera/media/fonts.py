@@ -50,6 +50,7 @@ def font_file(family: Family) -> Path:
 
 def write_fontconfig(folder: Path) -> Path:
     """A fontconfig file in `folder` that names the bundled fonts first and the system's as fallback."""
+    folder = folder.resolve()  # ffmpeg runs elsewhere
     folder.mkdir(parents=True, exist_ok=True)
     dirs = [font_file("Montserrat").parent, font_file("Inter").parent, font_file("Roboto").parent, *_SYSTEM_DIRS]
     lines = "".join(f"  <dir>{escape(str(d))}</dir>\n" for d in dirs)
@@ -82,12 +83,23 @@ def typeface(family: Family, weight: int) -> Any:
 
 
 @lru_cache(maxsize=8)
-def em_ratio(family: Family) -> float:
-    """Em size per ASS font size: libass, like VSFilter, scales so that OS/2 winAscent + winDescent is the size."""
+def _metrics(family: Family) -> tuple[float, float]:
+    """OS/2 winAscent and winDescent in ems."""
     face = typeface(family, 400)
     table = bytes(face.getTableData(int.from_bytes(b"OS/2", "big")))
     ascent, descent = struct.unpack_from(">HH", table, 74)
-    return float(face.getUnitsPerEm()) / float(ascent + descent)
+    per_em = float(face.getUnitsPerEm())
+    return ascent / per_em, descent / per_em
+
+
+def em_ratio(family: Family) -> float:
+    """Em size per ASS font size: libass, like VSFilter, scales so that OS/2 winAscent + winDescent is the size."""
+    return 1.0 / sum(_metrics(family))
+
+
+def ascent(family: Family) -> float:
+    """From the top of an ASS line to its baseline, in ems."""
+    return _metrics(family)[0]
 
 
 def ass_size(family: Family, em_pixels: float) -> float:

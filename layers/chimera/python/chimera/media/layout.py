@@ -42,15 +42,23 @@ class Box:
 
 
 @dataclass(frozen=True)
+class Circle:
+    """Where a motif stands, in reference pixels."""
+
+    x: float
+    y: float
+    radius: float
+
+
+@dataclass(frozen=True)
 class Layout:
     """The geometry of one aspect: frame, motif (picture), headline, captions, source line, progress."""
 
     aspect: Aspect
     width: int
     height: int
-    motif_x: float
-    motif_y: float
-    motif_radius: float
+    motif: Circle
+    title_motif: Circle
     headline: Box
     title: Box
     captions: Box
@@ -64,24 +72,29 @@ class Layout:
 
 LAYOUTS: dict[Aspect, Layout] = {
     "9:16": Layout(
-        aspect="9:16", width=1080, height=1920, motif_x=540, motif_y=560, motif_radius=330,
-        headline=Box(84, 920, 912, 330), title=Box(84, 770, 912, 500), captions=Box(90, 1300, 900, 180),
-        source=Box(84, 1516, 840, 40), progress=Box(84, 136, 912, 7),
-        headline_size=84, title_size=112, caption_size=62, caption_line_chars=22,
+        aspect="9:16", width=1080, height=1920, motif=Circle(540, 560, 340), title_motif=Circle(540, 440, 262),
+        headline=Box(84, 920, 912, 320), title=Box(84, 770, 912, 490), captions=Box(84, 1318, 912, 180),
+        source=Box(84, 1526, 840, 40), progress=Box(84, 136, 912, 7),
+        headline_size=86, title_size=112, caption_size=66, caption_line_chars=21,
     ),
     "16:9": Layout(
-        aspect="16:9", width=1920, height=1080, motif_x=1430, motif_y=440, motif_radius=300,
-        headline=Box(110, 210, 900, 460), title=Box(110, 150, 960, 560), captions=Box(300, 800, 1320, 150),
-        source=Box(110, 986, 1200, 36), progress=Box(110, 64, 1700, 6),
-        headline_size=80, title_size=104, caption_size=56, caption_line_chars=38,
+        aspect="16:9", width=1920, height=1080, motif=Circle(1430, 430, 300), title_motif=Circle(1450, 430, 290),
+        headline=Box(110, 190, 900, 470), title=Box(110, 140, 1000, 580), captions=Box(280, 800, 1360, 150),
+        source=Box(110, 990, 1200, 36), progress=Box(110, 60, 1700, 6),
+        headline_size=86, title_size=104, caption_size=56, caption_line_chars=38,
     ),
     "1:1": Layout(
-        aspect="1:1", width=1080, height=1080, motif_x=540, motif_y=300, motif_radius=190,
-        headline=Box(72, 512, 936, 250), title=Box(72, 420, 936, 350), captions=Box(90, 800, 900, 140),
-        source=Box(72, 996, 900, 34), progress=Box(72, 56, 936, 6),
-        headline_size=66, title_size=84, caption_size=52, caption_line_chars=26,
+        aspect="1:1", width=1080, height=1080, motif=Circle(540, 306, 196), title_motif=Circle(540, 246, 150),
+        headline=Box(72, 540, 936, 220), title=Box(72, 410, 936, 340), captions=Box(72, 806, 936, 140),
+        source=Box(72, 1000, 900, 34), progress=Box(72, 48, 936, 6),
+        headline_size=64, title_size=84, caption_size=54, caption_line_chars=26,
     ),
 }  # fmt: skip
+
+
+def motif_of(layout: Layout, kind: SceneKind) -> Circle:
+    """Where the motif of a kind of card stands: a title needs more room for its words."""
+    return layout.title_motif if kind == "title" else layout.motif
 
 
 def layout_for(size: tuple[int, int]) -> Layout:

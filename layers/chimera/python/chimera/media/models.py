@@ -89,6 +89,8 @@ class RenderJob(Frozen):
     title: str
     scenes: tuple[RenderScene, ...] = Field(min_length=1, max_length=200)
     sources: tuple[str, ...] = ()
+    # The closing card's picture; it is shown when there are sources.
+    outro_image: Path | None = None
     aspect: Aspect = "9:16"
     height: HeightPreset = "1080p"
     fps: Literal[24, 30, 60] = 30

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from chimera.media.layout import Layout, SceneKind, scene_kind
+from chimera.media.layout import Layout, SceneKind, motif_of, scene_kind
 from chimera.media.models import RenderJob, RenderScene, Word
 from chimera.media.text import clean
 from chimera.media.theme import seeded
@@ -108,7 +108,7 @@ def build(job: RenderJob, voice_seconds: tuple[float, ...], layout: Layout) -> T
         index = len(clips)
         clips.append(
             Clip(
-                index=index, kind="outro", scene=RenderScene(), start_frame=position, frames=frames,
+                index=index, kind="outro", scene=RenderScene(image=job.outro_image), start_frame=position, frames=frames,
                 voice_start=0.0, voice_seconds=0.0, words=(), motion=plan_motion(job.seed, index, "outro", layout),
                 dissolve_frames=fade,
             )
@@ -124,9 +124,10 @@ def silent_seconds(scene: RenderScene) -> float:
 
 def plan_motion(seed: int, index: int, kind: SceneKind, layout: Layout) -> Motion:
     """A slow move for a scene's background; neighbours move differently. A dial only zooms, about its own centre."""
-    motif = (layout.motif_x / layout.width, layout.motif_y / layout.height)
+    circle = motif_of(layout, kind)
+    motif = (circle.x / layout.width, circle.y / layout.height)
     if kind == "number":
-        return Motion(zoom=(1.035, 1.085), anchor=motif)
+        return Motion(zoom=(1.055, 1.105), anchor=motif)
     if kind == "title":
         return Motion(zoom=(1.115, 1.03), anchor=motif)
     if kind == "outro":
@@ -156,11 +157,12 @@ def matrix_at(
     cos, sin = math.cos(turn) / scale, math.sin(turn) / scale
     need_x = (frame[0] * abs(cos) + frame[1] * abs(sin)) / 2
     need_y = (frame[0] * abs(sin) + frame[1] * abs(cos)) / 2
-    # the anchor stays in place: the centre moves towards it as the zoom grows
-    pull = (zoom - 1.0) / zoom
+    # pictures are painted with their margin around the frame: at scale 1 the two coincide, and at any other scale
+    # the anchor keeps its place if the centre moves by this much
+    pull = 1.0 - 1.0 / scale
     free_x, free_y = max(picture[0] / 2 - need_x, 0.0), max(picture[1] / 2 - need_y, 0.0)
-    offset_x = (motion.anchor[0] - 0.5) * pull * frame[0] / scale + _between(motion.shift_x, eased) * frame[0] / scale
-    offset_y = (motion.anchor[1] - 0.5) * pull * frame[1] / scale + _between(motion.shift_y, eased) * frame[1] / scale
+    offset_x = (motion.anchor[0] - 0.5) * pull * frame[0] + _between(motion.shift_x, eased) * frame[0] / scale
+    offset_y = (motion.anchor[1] - 0.5) * pull * frame[1] + _between(motion.shift_y, eased) * frame[1] / scale
     centre_x = picture[0] / 2 + min(max(offset_x, -free_x), free_x)
     centre_y = picture[1] / 2 + min(max(offset_y, -free_y), free_y)
     half_w, half_h = frame[0] / 2, frame[1] / 2

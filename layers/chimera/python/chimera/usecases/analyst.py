@@ -61,9 +61,7 @@ def record(event: RecordEngagement, engagement: EngagementRows) -> dict[str, Any
     }
 
 
-def measure_due(
-    engagement: EngagementRows, platforms: Mapping[str, Platform], tenant_id: str, limit: int = 100
-) -> int:
+def measure_due(engagement: EngagementRows, platforms: Mapping[str, Platform], tenant_id: str, limit: int = 100) -> int:
     """Catch up with all that is due and not measured (after a pause, say); how many rows were written.
 
     A platform that does not answer leaves its due time open for the next call.

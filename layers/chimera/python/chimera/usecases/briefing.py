@@ -66,7 +66,7 @@ def write_brief(made: MadeContent, writers: Iterable[Writer], pages: PageReader)
             "justification": f"Produce {options.duration_seconds} s of video: {brief.title}"[:500],
             "currency": "USD",
         },
-        "limits": production_limits(options.duration_seconds),
+        "limits": production_limits(options.duration_seconds, height),
     }
     made.write("brief", "request.json", answer)
     return answer

@@ -21,7 +21,7 @@ from chimera.errors import ChimeraError
 from chimera.ports import Clock, Signer, Verifier
 from chimera.settings import Settings
 
-SIGNING_MARGIN = timedelta(minutes=1)
+SIGNING_MARGIN = timedelta(seconds=30)
 """An approval that ends sooner than this is left to expire instead of being signed late."""
 
 
@@ -255,8 +255,11 @@ class Cfo:
         """The row with its signature, made now if a crash came between the commit and the signing."""
         if entry.signature is not None:
             return entry
-        if entry.is_approval and not self._may_still_sign(entry):
-            return entry
+        if entry.is_approval:
+            entry, _, reservation = self._ledger.get(entry.request_id)
+            open_still = reservation is not None and reservation.state == "RESERVED"
+            if entry.signature is not None or not open_still or not self._may_still_sign(entry):
+                return entry
         signature = self._signer.sign(signing_message(entry))
         return self._ledger.attach_signature(entry.seq, self._signer.key_id, signature)
 
@@ -266,10 +269,7 @@ class Cfo:
         ):  # decided for a key that was since replaced: it expires unused
             return False
         soon: datetime = self._clock.now() + SIGNING_MARGIN
-        if entry.expires_at is None or entry.expires_at <= soon:
-            return False
-        _, _, reservation = self._ledger.get(entry.request_id)
-        return reservation is not None and reservation.state == "RESERVED"
+        return entry.expires_at is not None and entry.expires_at > soon
 
     def _answer(self, entry: Entry, started: float) -> dict[str, Any]:
         token = None

@@ -1,4 +1,6 @@
-"""Director: makes a writer's draft into a brief: limits held, cost estimated, engagement and return projected."""
+"""Director: makes a writer's draft into a brief: limits held, cost estimated, engagement and return
+projected.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,9 @@ def create_brief(
 ) -> Brief:
     """The brief of a draft.
 
-    `estimate` is what production is expected to cost, in micros of a USD, and its breakdown (micros, or decimal
-    strings in USD); `request_cost_micros` is what the CFO is asked for, which return is projected against.
-    Raises `QUALITY_FAILED` for a script outside 100–500 words or 5000 characters.
+    `estimate` is what production is expected to cost, in micros of a USD, and its breakdown (micros, or
+    decimal strings in USD); `request_cost_micros` is what the CFO is asked for, which return is projected
+    against. Raises `QUALITY_FAILED` for a script outside 100–500 words or 5000 characters.
     """
     check_script(draft.script)
     trend = material.trend

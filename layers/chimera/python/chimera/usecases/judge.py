@@ -19,8 +19,9 @@ def review(
 ) -> tuple[list[Check], Verdict, float]:
     """Every answer, the verdict, and the confidence in it (0–1).
 
-    A provider that raises, gives nothing, gives something else than checks, or takes longer than `timeout_seconds`
-    becomes a check without an answer, and so does a required kind of question that nobody asked: a review.
+    A provider that raises, gives nothing, gives something else than checks, or takes longer than
+    `timeout_seconds` becomes a check without an answer, and so does a required kind of question that nobody
+    asked: a review.
     """
     answers: list[Check] = []
     for provider in checks:
@@ -44,7 +45,7 @@ def _ask(provider: CheckProvider, subject: Subject, timeout_seconds: float) -> l
                 given.extend(found)
         except ChimeraError as error:
             problem.append(f"{error.code}: {error.message}")
-        except Exception as error:  # noqa: BLE001 - a plugin may fail in any way; its failure is its answer
+        except Exception as error:  # noqa: BLE001 - a plugin may fail in any way
             problem.append(f"{type(error).__name__}: {error}")
 
     # A check cannot be stopped from outside; one that hangs is left behind and the verdict is a review.

@@ -178,9 +178,7 @@ def record_receipt(event: RecordReceipt, rows: PublicationRows) -> dict[str, Any
 def mark_ambiguous(event: Failed, rows: PublicationRows) -> dict[str, Any]:
     """It may be posted or not. An error that our worker itself raised says that it sends no more."""
     body, attempt = _failure(event.failure)
-    return view(
-        rows.ambiguous(event.publication_id, attempt=attempt, error=body, worker_ended=attempt is not None)
-    )
+    return view(rows.ambiguous(event.publication_id, attempt=attempt, error=body, worker_ended=attempt is not None))
 
 
 def resolve(event: Resolve, rows: PublicationRows) -> dict[str, Any]:
@@ -286,9 +284,7 @@ def publish(
             _arm(event, claims or {}, platform, media)
             found = platform.publish(request)
         if not found.post_id or found.idempotency_key != request.idempotency_key:
-            raise ChimeraError(
-                "OUTCOME_UNKNOWN", f"{request.platform} gave a receipt that names no post of ours"
-            )
+            raise ChimeraError("OUTCOME_UNKNOWN", f"{request.platform} gave a receipt that names no post of ours")
     except ChimeraError as error:
         if error.code in DEFINITIVE | {"RATE_LIMITED", "OUTCOME_UNKNOWN"}:
             error.details = {**error.details, **attempt}
@@ -344,9 +340,7 @@ def _request(event: Preflight, key: str, content: Row) -> PublishRequest:
         idempotency_key=key,
         content_hash=content["content_hash"],
         media={kind: content["media"][kind] for kind in MEDIA_KINDS if content["media"].get(kind)},
-        duration_seconds=float(video["duration_seconds"])
-        if video
-        else float(brief.get("duration_seconds") or 0),
+        duration_seconds=float(video["duration_seconds"]) if video else float(brief.get("duration_seconds") or 0),
         language=str(brief.get("language") or content["persona_language"]),
         sources=[str(source) for source in brief.get("sources", [])][:20],
     )
@@ -393,9 +387,7 @@ def _arm(event: Granted, claims: dict[str, Any], platform: Platform, media: Medi
         return
     mark = f"{content_prefix(event.tenant_id, event.content_id)}/publish/{claims['jti']}.armed"
     if media.exists(mark):
-        raise ChimeraError(
-            "OUTCOME_UNKNOWN", "an earlier try of this claim may have sent it; look before sending"
-        )
+        raise ChimeraError("OUTCOME_UNKNOWN", "an earlier try of this claim may have sent it; look before sending")
     media.put_bytes(mark, b"armed\n")
 
 

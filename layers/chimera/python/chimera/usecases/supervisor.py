@@ -8,7 +8,7 @@ from pydantic import Field
 
 from chimera.domain.models import Model
 from chimera.domain.options import KEYLESS, RunOptions
-from chimera.errors import from_cause
+from chimera.errors import explain
 from chimera.ports import ContentRows, PublicationsOfContent, RunRows
 
 
@@ -41,9 +41,8 @@ def begin_run(event: BeginRun, runs: RunRows, *, rss_configured: bool) -> dict[s
 def finish_run(event: FinishRun, runs: RunRows, content: ContentRows, publications: PublicationsOfContent) -> dict[str, Any]:
     """The run's final status: published if anything was, else the most serious of what happened."""
     if event.failure is not None:
-        error = from_cause(str(event.failure.get("cause") or ""))
-        body = error.body()["error"] if error else {"code": "INTERNAL", "message": str(event.failure)[:2000]}
-        runs.set_status(event.run_id, "failed", error=body)
+        error = explain(str(event.failure.get("error")), str(event.failure.get("cause") or ""))
+        runs.set_status(event.run_id, "failed", error=error)
         return {"run_id": event.run_id, "status": "failed"}
     rows = content.of_run(event.run_id)
     if not rows:

@@ -9,7 +9,7 @@ from typing import Any
 
 from chimera.domain.judge import POLICY_VERSION, Subject
 from chimera.domain.models import Brief, SafetyReport
-from chimera.errors import ChimeraError, from_cause
+from chimera.errors import ChimeraError, explain
 from chimera.media.models import SHORT_SIDE
 from chimera.ports import CheckProvider, ContentRows
 from chimera.usecases.costs import metered
@@ -183,13 +183,7 @@ def close_rejected(event: CloseRejected, content: ContentRows) -> dict[str, Any]
 
 def close_failed(event: CloseFailed, content: ContentRows) -> dict[str, Any]:
     """Remember the failure as the contract's error."""
-    cause = str(event.failure.get("cause") or "")
-    known = from_cause(cause)
-    error = (
-        {"code": known.code, "message": known.message, "details": known.details}
-        if known
-        else {"code": "INTERNAL", "message": f"{event.failure.get('error')}: {cause}"[:2000]}
-    )
+    error = explain(str(event.failure.get("error")), str(event.failure.get("cause") or ""))
     return _close(event, content, error, rejected=False)
 
 

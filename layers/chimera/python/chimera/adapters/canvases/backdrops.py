@@ -113,9 +113,9 @@ def paint_texture(canvas: Any, *, layout: Layout, texture: str, colour: str, see
                 canvas.drawLine(float(x) - 8, float(y), float(x) + 8, float(y), paint)
                 canvas.drawLine(float(x), float(y) - 8, float(x), float(y) + 8, paint)
     elif texture == "floor":
-        horizon = layout.motif_y + layout.motif_radius * 0.7
+        horizon = layout.motif.y + layout.motif.radius * 0.7
         for step in range(-24, 25):
-            canvas.drawLine(layout.motif_x + step * 60, horizon, layout.motif_x + step * 360, bottom, paint)
+            canvas.drawLine(layout.motif.x + step * 60, horizon, layout.motif.x + step * 360, bottom, paint)
         for step in range(1, 15):
             y = horizon + (bottom - horizon) * (step / 14) ** 2.2
             canvas.drawLine(left, y, right, y, paint)
@@ -128,7 +128,7 @@ def paint_texture(canvas: Any, *, layout: Layout, texture: str, colour: str, see
                 angle = step / 180 * 6.2832
                 wobble = 1 + 0.10 * np.sin(2 * angle + phase[0] + level * 0.13) + 0.07 * np.sin(3 * angle + phase[1] - level * 0.17)
                 radius = (90 + level * 74) * wobble
-                x, y = layout.motif_x + radius * np.cos(angle), layout.motif_y + radius * np.sin(angle) * 1.12
+                x, y = layout.motif.x + radius * np.cos(angle), layout.motif.y + radius * np.sin(angle) * 1.12
                 (path.moveTo if step == 0 else path.lineTo)(float(x), float(y))
             canvas.drawPath(path, paint)
 
@@ -142,7 +142,7 @@ def paint_scrims(canvas: Any, *, layout: Layout, theme: Theme) -> None:
     canvas.drawRect(box, skia.Paint(Shader=_linear((0, start), (0, end), [_argb(dark, 0.0), _argb(dark, 0.72)])))
     if layout.aspect == "16:9":
         stops = [_argb(dark, 0.80), _argb(dark, 0.0)]
-        canvas.drawRect(box, skia.Paint(Shader=_linear((layout.headline.x, 0), (layout.motif_x - 250, 0), stops)))
+        canvas.drawRect(box, skia.Paint(Shader=_linear((layout.headline.x, 0), (layout.motif.x - 250, 0), stops)))
     top = [_argb(dark, 0.45), _argb(dark, 0.0)]
     canvas.drawRect(box, skia.Paint(Shader=_linear((0, 0), (0, layout.progress.y * 2.6), top)))
 

@@ -21,7 +21,7 @@ from chimera.adapters.canvases.backdrops import (
 from chimera.adapters.canvases.icons import icons_for
 from chimera.adapters.canvases.motifs import MOTIFS, Stage, dial, wall
 from chimera.errors import ChimeraError
-from chimera.media.layout import OVERSIZE, figure_of, layout_for, scene_kind
+from chimera.media.layout import OVERSIZE, SceneKind, figure_of, layout_for, motif_of, scene_kind
 from chimera.media.models import SceneSpec, Theme
 from chimera.media.text import clean
 from chimera.media.theme import mix, seeded, theme_for
@@ -70,7 +70,9 @@ class CardCanvas:
         surface = skia.Surface(pixels, colorType=skia.ColorType.kBGRA_8888_ColorType)
         canvas = surface.getCanvas()
         margin_x, margin_y = (width - size[0]) / 2, (height - size[1]) / 2
-        focus = (margin_x + layout.motif_x * scale, margin_y + layout.motif_y * scale)
+        kind: SceneKind = "outro" if index >= count else scene_kind(scene, index)
+        motif = motif_of(layout, kind)
+        focus = (margin_x + motif.x * scale, margin_y + motif.y * scale)
 
         look = seeded(seed, "look")
         paint_field(
@@ -85,11 +87,10 @@ class CardCanvas:
         )
         icons = _icons(scene, title, index)
         stage = Stage(
-            canvas=canvas, x=layout.motif_x, y=layout.motif_y, radius=layout.motif_radius, icon=icons[0],
+            canvas=canvas, x=motif.x, y=motif.y, radius=motif.radius, icon=icons[0],
             companions=tuple(icons[1:4]), background=theme.background, surface=theme.surface, accent=theme.accent,
             highlight=theme.highlight, rng=np.random.default_rng(seeded(seed, "motif", index)),
         )  # fmt: skip
-        kind = "outro" if index >= count else scene_kind(scene, index)
         if kind == "outro":
             wall(stage)
         paint_scrims(canvas, layout=layout, theme=theme)

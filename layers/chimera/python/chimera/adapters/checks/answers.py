@@ -1,4 +1,6 @@
-"""The form in which the built-in checks answer: 1 is best, a check passes when its score reaches its threshold."""
+"""The form in which the built-in checks answer: 1 is best, a check passes when its score reaches its
+threshold.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _CALM = re.compile(r"\b(?:calm|clear|serious|neutral|factual|formal|curious|meas
 
 
 class BrandCheck:
-    """Two answers: the avoid list (any hit fails), and the voice (shouting and clickbait in a calm persona)."""
+    """Two answers: the avoid list (any hit fails); the voice (shouting and clickbait in a calm persona)."""
 
     name = "brand"
     category = "brand"
@@ -44,7 +44,8 @@ class BrandCheck:
 
 
 _BAIT = re.compile(
-    r"\b(?:you won'?t believe|shocking|insane|mind[- ]?blow\w*|doctors hate|this one (?:trick|weird)|gone wrong|must[- ]see"
+    r"\b(?:you won'?t believe|shocking|insane|mind[- ]?blow\w*|doctors hate|this one (?:trick|weird)"
+    r"|gone wrong|must[- ]see"
     r"|number \d+ will|what happen(?:s|ed) next|jaw[- ]dropping|unbelievable|omg|literally crazy)\b",
     re.I,
 )

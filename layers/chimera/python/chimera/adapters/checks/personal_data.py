@@ -1,4 +1,6 @@
-"""Asks whether any published text gives away what belongs to one person: mail, telephone, card, account, address."""
+"""Asks whether any published text gives away what belongs to one person: mail, telephone, card, account,
+address.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from chimera.errors import ChimeraError
 
 
 class TechnicalCheck:
-    """The answers of `chimera.media.technical.evaluate` over the report; without a report it has no answer."""
+    """Answers of `chimera.media.technical.evaluate` over the report; without a report it has no answer."""
 
     name = "technical"
     category = "technical"

@@ -123,9 +123,7 @@ class LocalIssuer:
         roles, tenant = claims.get("roles"), claims.get("tenant")
         sound = isinstance(roles, list) and roles and all(isinstance(r, str) and r in ROLES for r in roles)
         if not sound or not isinstance(tenant, str) or not is_uuid(tenant) or not claims["sub"]:
-            raise ChimeraError(
-                "UNAUTHENTICATED", "the token does not name a person, a tenant and known roles", {}
-            )
+            raise ChimeraError("UNAUTHENTICATED", "the token does not name a person, a tenant and known roles", {})
         return Person(claims["sub"], tenant, tuple(claims["roles"]))
 
 
@@ -143,23 +141,17 @@ def _load_or_make(path: Path) -> rsa.RSAPrivateKey:
                 file.flush()
                 os.fsync(file.fileno())
             try:
-                os.link(
-                    name, path
-                )  # unlike a rename it never replaces: of two processes that start at once one wins
+                os.link(name, path)  # unlike a rename it never replaces: of two processes that start at once one wins
             except FileExistsError:
                 pass
         finally:
             Path(name).unlink(missing_ok=True)
     if path.stat().st_mode & 0o077:
-        raise ChimeraError(
-            "FORBIDDEN", f"{path.name} can be read by others; run chmod 600 on it", {"file": str(path)}
-        )
+        raise ChimeraError("FORBIDDEN", f"{path.name} can be read by others; run chmod 600 on it", {"file": str(path)})
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except ValueError:
-        raise ChimeraError(
-            "INTERNAL", f"{path} is not a private key; remove it to get a new one", {}
-        ) from None
+        raise ChimeraError("INTERNAL", f"{path} is not a private key; remove it to get a new one", {}) from None
     if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < 2048:
         raise ChimeraError("INTERNAL", f"{path} does not hold an RSA key of at least 2048 bits", {})
     return key

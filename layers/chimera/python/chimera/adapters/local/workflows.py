@@ -26,8 +26,7 @@ _CODES = {
 
 
 class HttpWorkflows:
-    """A client for `endpoint` (`http://127.0.0.1:PORT`) with its secret; one connection a call, no proxy,
-    thread-safe."""
+    """A client for `http://127.0.0.1:PORT` with its secret; thread-safe, one connection a call, no proxy."""
 
     def __init__(self, endpoint: str, secret: str) -> None:
         self._endpoint = endpoint

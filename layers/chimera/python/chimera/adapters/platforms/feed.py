@@ -236,17 +236,14 @@ def _article(post: Post) -> str:
     ]
     seconds = round(post.duration_seconds)
     track = (
-        f'\n<track kind="captions" src="{folder}/captions.vtt" srclang="{html.escape(post.language)}"'
-        ' label="Captions">'
+        f'\n<track kind="captions" src="{folder}/captions.vtt" srclang="{html.escape(post.language)}" label="Captions">'
         if "captions.vtt" in post.files
         else ""
     )
     return _POST.format(
         post_id=post.post_id,
         poster=f' poster="{folder}/thumbnail.jpg"' if "thumbnail.jpg" in post.files else "",
-        shape=f' width="{post.width}" height="{post.height}" style="height:auto"'
-        if post.width and post.height
-        else "",
+        shape=f' width="{post.width}" height="{post.height}" style="height:auto"' if post.width and post.height else "",
         track=track,
         title=html.escape(clean(post.title)),
         description="\n".join(f'<p dir="auto">{part}</p>' for part in paragraphs),

@@ -61,9 +61,7 @@ class LocalChannel:
         problems = []
         if not request.title.strip():
             problems.append("the title is empty")
-        missing = [
-            f"{kind} ({key})" for kind, key in sorted(request.media.items()) if not self._media.exists(key)
-        ]
+        missing = [f"{kind} ({key})" for kind, key in sorted(request.media.items()) if not self._media.exists(key)]
         if missing:
             problems.append(f"media not found: {', '.join(missing)}")
         unknown = sorted(set(request.media) - set(NAMES))
@@ -169,9 +167,7 @@ class LocalChannel:
             if kind in request.media:
                 copy = stage / name
                 source = self._media.fetch(request.media[kind], copy)
-                if (
-                    source != copy
-                ):  # a copy, not a link: what is posted must not change when a file is made again
+                if source != copy:  # a copy, not a link: what is posted must not change when a file is made again
                     shutil.copyfile(source, copy)
                 _flush(copy)
                 files[name] = copy.stat().st_size
@@ -179,9 +175,7 @@ class LocalChannel:
         duration, width, height = facts or (request.duration_seconds, None, None)
         post = Post(
             post_id=post_id,
-            **request.model_dump(
-                exclude={"platform", "scheduled_at", "media", "duration_seconds", "ai_generated"}
-            ),
+            **request.model_dump(exclude={"platform", "scheduled_at", "media", "duration_seconds", "ai_generated"}),
             published_at=self._clock.now(),
             duration_seconds=duration,
             width=width,

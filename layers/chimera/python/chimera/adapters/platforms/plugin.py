@@ -19,6 +19,4 @@ def _local_channel(context: ProviderContext) -> Platform:
     from chimera.adapters.platforms.local_channel import LocalChannel
 
     settings = context.settings
-    return LocalChannel(
-        settings.channel_path, FolderMediaStore(settings.media_path), settings.public_base_url
-    )
+    return LocalChannel(settings.channel_path, FolderMediaStore(settings.media_path), settings.public_base_url)

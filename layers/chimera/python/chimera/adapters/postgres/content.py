@@ -160,7 +160,9 @@ class PostgresContent:
             ).fetchone()
 
     def rate_history(self, height: int, limit: int = 20) -> list[Row]:
-        """What settled productions of this height really used, newest first: seconds of video and CPU seconds by step."""
+        """What settled productions of this height really used, newest first: seconds of video and CPU
+        seconds by step.
+        """
         with self._db.transaction(self._tenant) as tx:
             return tx.execute(
                 "SELECT metadata->'production' AS production FROM content_pipeline"

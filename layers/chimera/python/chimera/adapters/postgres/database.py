@@ -16,7 +16,8 @@ Connection = psycopg.Connection[Row]
 
 
 class Database:
-    """Opens a connection when first asked and keeps it until `close()`, so that Aurora can pause after an invocation.
+    """Opens a connection when first asked and keeps it until `close()`, so that Aurora can pause after an
+    invocation.
 
     The role in the URL is not a superuser and does not own the tables: row-level security applies to it.
     Not thread-safe: one Database per thread.

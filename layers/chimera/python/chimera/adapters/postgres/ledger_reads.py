@@ -67,10 +67,11 @@ class LedgerReads:
         """The decision on a request, how it was resolved, and where its reservation stands. `NOT_FOUND`."""
         known_uuid(request_id)
         with self._db.transaction(self.tenant_id) as c:
+            # the reservation first: what it says (SIGNED, SETTLED) the later reads then see as well
+            row = c.execute("SELECT * FROM reservation WHERE request_id = %s", (request_id,)).fetchone()
             decision = decision_on(c, request_id)
             if decision is None:
                 raise ChimeraError("NOT_FOUND", f"no request {request_id}", {"request_id": request_id})
-            row = c.execute("SELECT * FROM reservation WHERE request_id = %s", (request_id,)).fetchone()
             return decision, resolution_of(c, request_id), _reservation(row) if row else None
 
     def override_of(self, tx_id: str) -> Entry | None:

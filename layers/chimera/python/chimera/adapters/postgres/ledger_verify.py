@@ -50,6 +50,7 @@ class _State:
 
     problems: list[str] = field(default_factory=list)
     unsigned: int = 0
+    uncovered: list[int] = field(default_factory=list)  # old rows without a signature, none later either
     seq: int = 0
     hash: bytes = GENESIS
     rows: int = 0
@@ -104,6 +105,8 @@ def verify_ledger(db: Database, tenant_id: str, verifier: Verifier) -> VerifyRep
         state.problem(
             f"the chain's head is at {snapshot.head_seq}, the rows end at {state.seq} or with another hash"
         )
+    for seq in state.uncovered:
+        state.problem(f"row {seq}: has no signature, nor has any row after it")
     _check_counters(state, snapshot)
     _check_reservations(state, snapshot)
     return VerifyReport(
@@ -175,11 +178,13 @@ def _check_signature(state: _State, entry: Entry, verifier: Verifier, snapshot: 
         if entry.is_approval:
             state.never_signed.add(entry.request_id)  # fine while it is unused: see _check_reservations
         elif snapshot.now - entry.created_at > UNSIGNED_GRACE:
-            state.problem(f"row {entry.seq}: has no signature")
+            state.uncovered.append(entry.seq)
     elif entry.is_approval and entry.signed_by != entry.key_id:
         state.problem(f"row {entry.seq}: signed by key {entry.signed_by}, decided for {entry.key_id}")
     elif not verifier.verify(entry.signed_by, signing_message(entry), entry.signature):
         state.problem(f"row {entry.seq}: its signature is not the CFO's")
+    else:
+        state.uncovered.clear()  # a signed body names the hash of the row before, so it covers all before it
 
 
 def _apply_decision(state: _State, entry: Entry) -> None:

@@ -1,4 +1,4 @@
-"""What people look at across tables: the review queue, counts for health and metrics, a ledger row by its id."""
+"""What people look at across tables: the review queue, counts for health and metrics, a ledger row."""
 
 from __future__ import annotations
 
@@ -40,13 +40,15 @@ class PostgresOverview:
     def review_queue(self, limit: int, before: tuple[str, str] | None, after_pending: bool) -> list[Row]:
         """Reviews, those that wait for a person first, then newest first; tokens stay inside.
 
-        `before` is the (created_at, id) of the last row of the page before, `after_pending` whether that one was decided.
+        `before` is the (created_at, id) of the last row of the page before, `after_pending` whether that one
+        was decided.
         """
         with self._db.transaction(self._tenant) as tx:
             return tx.execute(
-                f"SELECT {PUBLIC} FROM reviews"  # noqa: S608 - constant columns
+                f"SELECT {PUBLIC} FROM reviews"  # noqa: S608
                 " WHERE %(at)s::timestamptz IS NULL OR (status <> 'pending') > %(decided)s"
-                " OR ((status <> 'pending') = %(decided)s AND (created_at, id) < (%(at)s::timestamptz, %(id)s::uuid))"
+                " OR ((status <> 'pending') = %(decided)s"
+                " AND (created_at, id) < (%(at)s::timestamptz, %(id)s::uuid))"
                 " ORDER BY (status <> 'pending'), created_at DESC, id DESC LIMIT %(limit)s",
                 {
                     "at": before[0] if before else None,
@@ -81,7 +83,8 @@ class PostgresOverview:
         """How many agents of each role are not offline."""
         with self._db.transaction(self._tenant) as tx:
             rows = tx.execute(
-                "SELECT role, count(*) FILTER (WHERE status IN ('idle', 'busy')) AS n FROM agents GROUP BY role ORDER BY role"
+                "SELECT role, count(*) FILTER (WHERE status IN ('idle', 'busy')) AS n FROM agents"
+                " GROUP BY role ORDER BY role"
             ).fetchall()
         return {row["role"]: row["n"] for row in rows}
 

@@ -63,11 +63,10 @@ class PostgresPublications:
         with self._db.transaction(self._tenant) as tx:
             tx.execute(
                 "INSERT INTO publications (id, content_id, content_hash, platform, channel_id,"
-                " idempotency_key, title,"
-                " description, tags, request, scheduled_at) VALUES (%(key)s, %(content_id)s,"
-                " %(content_hash)s,"
-                " %(platform)s, %(channel_id)s, %(key)s, %(title)s, %(description)s, %(tags)s, %(request)s,"
-                " %(scheduled_at)s) ON CONFLICT (tenant_id, content_id, channel_id) DO NOTHING",
+                " idempotency_key, title, description, tags, request, scheduled_at)"
+                " VALUES (%(key)s::uuid, %(content_id)s, %(content_hash)s, %(platform)s, %(channel_id)s,"
+                " %(key)s::text, %(title)s, %(description)s, %(tags)s, %(request)s, %(scheduled_at)s)"
+                " ON CONFLICT (tenant_id, content_id, channel_id) DO NOTHING",
                 {
                     **fields,
                     "request": Jsonb(fields["request"]),
@@ -125,9 +124,7 @@ class PostgresPublications:
                     {"publication_id": publication_id, "state": row["state"]},
                 )
             if _now(tx) >= expires_at:
-                raise ChimeraError(
-                    "UNAUTHENTICATED", "the grant has expired", {"publication_id": publication_id}
-                )
+                raise ChimeraError("UNAUTHENTICATED", "the grant has expired", {"publication_id": publication_id})
             require_may_publish(tx, str(row["content_id"]), channel_id, content_hash)
             require_running(tx)
             return self._move(
@@ -173,9 +170,7 @@ class PostgresPublications:
                     )
                 return row
             if row["attempts"] == 0:
-                raise ChimeraError(
-                    "CONFLICT", "a receipt for what was never sent", {"publication_id": publication_id}
-                )
+                raise ChimeraError("CONFLICT", "a receipt for what was never sent", {"publication_id": publication_id})
             at = receipt.published_at or _now(tx)
             row = self._move(
                 tx,
@@ -200,9 +195,7 @@ class PostgresPublications:
             )
             return row
 
-    def ambiguous(
-        self, publication_id: str, *, attempt: int | None, error: dict[str, Any], worker_ended: bool
-    ) -> Row:
+    def ambiguous(self, publication_id: str, *, attempt: int | None, error: dict[str, Any], worker_ended: bool) -> Row:
         """A send whose outcome nobody knows. Only the claim `attempt` is meant (None: the running one).
 
         `worker_ended`: the worker itself reported it, so it sends no more and the wait is short; a worker
@@ -350,9 +343,7 @@ class PostgresPublications:
         }
         changed = tx.execute(statement, parameters).fetchone()
         if changed is None:
-            raise ChimeraError(
-                "CONFLICT", f"publication {row['id']} was changed by someone else; read it again", {}
-            )
+            raise ChimeraError("CONFLICT", f"publication {row['id']} was changed by someone else; read it again", {})
         return changed
 
 
@@ -367,9 +358,7 @@ def _now(tx: Connection) -> datetime:
 def _row(tx: Connection, publication_id: str, *, lock: bool = False) -> Row:
     row = None
     if is_uuid(publication_id):
-        statement = sql.SQL("SELECT * FROM publications WHERE id = %s {}").format(
-            sql.SQL("FOR UPDATE" if lock else "")
-        )
+        statement = sql.SQL("SELECT * FROM publications WHERE id = %s {}").format(sql.SQL("FOR UPDATE" if lock else ""))
         row = tx.execute(statement, (publication_id,)).fetchone()
     if row is None:
         raise ChimeraError(

@@ -7,9 +7,7 @@ from chimera.domain.ids import is_uuid
 from chimera.errors import ChimeraError
 
 
-def require_may_publish(
-    tx: Connection, content_id: str, channel_id: str, content_hash: str | None = None
-) -> Row:
+def require_may_publish(tx: Connection, content_id: str, channel_id: str, content_hash: str | None = None) -> Row:
     """The content's row with `platform` and `persona_language`, if it may be published on the channel.
 
     `content_hash`: the version that is meant; the current one if None. Raises `NOT_FOUND`; `CONFLICT` for
@@ -32,8 +30,7 @@ def require_may_publish(
     if current is None or current != (content_hash or current):
         raise ChimeraError(
             "CONFLICT",
-            f"content {content_id} is "
-            + (f"version {current}, not {content_hash}" if current else "not finished"),
+            f"content {content_id} is " + (f"version {current}, not {content_hash}" if current else "not finished"),
             {"content_id": content_id, "current": current, "expected": content_hash},
         )
     channel = tx.execute("SELECT platform, connected FROM channels WHERE id = %s", (channel_id,)).fetchone()
@@ -56,8 +53,7 @@ def _require_verdict(tx: Connection, content_id: str, content_hash: str) -> None
         (content_id, content_hash),
     ).fetchone()
     review = tx.execute(
-        "SELECT status, in_advance FROM reviews WHERE kind = 'content' AND content_id = %s AND"
-        " subject_hash = %s",
+        "SELECT status, in_advance FROM reviews WHERE kind = 'content' AND content_id = %s AND subject_hash = %s",
         (content_id, content_hash),
     ).fetchone()
     verdict = report["verdict"] if report else "missing"
@@ -84,6 +80,4 @@ def require_running(tx: Connection) -> None:
         return
     why = f"{control['changed_by']}: {control['reason']}" if control else "no control switch is set"
     code = "PUBLISHING_PAUSED" if state == "PAUSE_PUBLISH" else "SYSTEM_STOPPED"
-    raise ChimeraError(
-        code, f"publishing is off ({state}; {why}); an operator can resume it", {"state": state}
-    )
+    raise ChimeraError(code, f"publishing is off ({state}; {why}); an operator can resume it", {"state": state})

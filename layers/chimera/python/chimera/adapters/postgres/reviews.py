@@ -48,9 +48,7 @@ class PostgresReviews:
                 _log(tx, row, "review.requested", "judge" if kind == "content" else "cfo")
             return _public(tx, row["id"])
 
-    def approve_in_advance(
-        self, kind: Kind, subject_id: str, subject_hash: str, by: str, note: str = ""
-    ) -> Row:
+    def approve_in_advance(self, kind: Kind, subject_id: str, subject_hash: str, by: str, note: str = "") -> Row:
         """A person at the keyboard approved beforehand; recorded as such. A `reject` stays one.
 
         `POLICY_VIOLATION` if the judge rejected this version, `CONFLICT` if a person did or if it expired.
@@ -156,7 +154,7 @@ class PostgresReviews:
         """Newest first; `before` is the (created_at, id) of the last row of the page before."""
         with self._db.transaction(self._tenant) as tx:
             return tx.execute(
-                f"SELECT {PUBLIC} FROM reviews"  # noqa: S608 - constant columns
+                f"SELECT {PUBLIC} FROM reviews"  # noqa: S608
                 " WHERE (%(status)s::text IS NULL OR status = %(status)s)"
                 " AND (%(kind)s::text IS NULL OR kind = %(kind)s)"
                 " AND (%(at)s::timestamptz IS NULL OR (created_at, id) < (%(at)s::timestamptz, %(id)s::uuid))"
@@ -177,9 +175,7 @@ class PostgresReviews:
             assert row is not None
             return int(row["n"])
 
-    def _decide(
-        self, tx: Connection, row: Row, decision: Decided, by: str, note: str, *, in_advance: bool
-    ) -> Row:
+    def _decide(self, tx: Connection, row: Row, decision: Decided, by: str, note: str, *, in_advance: bool) -> Row:
         tx.execute(
             "UPDATE reviews SET status = %s, decided_by = %s, note = %s, in_advance = %s,"
             " decided_at = clock_timestamp(), state_version = state_version + 1 WHERE id = %s AND status ="
@@ -197,7 +193,7 @@ def _column(kind: str) -> str:
 def _insert(tx: Connection, kind: Kind, subject_id: str, subject_hash: str, reason: str) -> None:
     column = _column(kind)
     tx.execute(
-        f"INSERT INTO reviews (id, kind, {column}, subject_hash, reason)"  # noqa: S608 - one of two names
+        f"INSERT INTO reviews (id, kind, {column}, subject_hash, reason)"  # noqa: S608
         " VALUES (%s, %s, %s, %s, %s)"
         " ON CONFLICT (tenant_id, kind, coalesce(content_id, request_id), subject_hash) DO NOTHING",
         (new_id(), kind, subject_id, subject_hash, reason),
@@ -236,9 +232,7 @@ def _current_hash(tx: Connection, row: Row) -> str | None:
     """The hash of the newest version of what the review is about; a spend request never changes."""
     if row["kind"] == "spend":
         return str(row["subject_hash"])
-    content = tx.execute(
-        "SELECT content_hash FROM content_pipeline WHERE id = %s", (row["content_id"],)
-    ).fetchone()
+    content = tx.execute("SELECT content_hash FROM content_pipeline WHERE id = %s", (row["content_id"],)).fetchone()
     return content["content_hash"] if content else None
 
 
@@ -258,8 +252,7 @@ def _require(kind: str, subject_id: str, subject_hash: str) -> None:
     if kind not in ("content", "spend") or not is_uuid(subject_id) or not subject_hash:
         raise ChimeraError(
             "VALIDATION_FAILED",
-            f"a review is about 'content' or 'spend', an id and a hash; got {kind!r}, {subject_id!r},"
-            f" {subject_hash!r}",
+            f"a review is about 'content' or 'spend', an id and a hash; got {kind!r}, {subject_id!r}, {subject_hash!r}",
             {"kind": str(kind)[:80], "subject_id": str(subject_id)[:80]},
         )
 

@@ -48,8 +48,8 @@ def text_of(element: Element, *names: str) -> str:
 
 
 def parse_xml(source: str, fetched: Fetched) -> Element:
-    """The document's root. Entity bombs and external entities are refused (PROVIDER_REJECTED), and so is
-    what is not XML.
+    """The document's root. Entity bombs and external entities are refused (PROVIDER_REJECTED), and so is what
+    is not XML.
 
     Encoding: as the document declares it, else by the HTTP header, else UTF-8, else with replacement
     characters.
@@ -90,8 +90,8 @@ def parse_time(text: str) -> datetime | None:
 
 
 def parse_leniently(source: str, fetched: Fetched) -> list[dict[str, Any]]:
-    """Items of a feed that is not well-formed, by feedparser; PROVIDER_REJECTED if there is nothing of a
-    feed in it.
+    """Items of a feed that is not well-formed, by feedparser; PROVIDER_REJECTED if there is nothing of a feed
+    in it.
     """
     if len(fetched.body) > MAX_LENIENT_BYTES:
         raise broken(source, fetched, "is not well-formed XML and too long to be read leniently")

@@ -83,9 +83,7 @@ class FileSource:
         except FileNotFoundError:
             raise ChimeraError("NOT_FOUND", f"{self.name}: no such file", {"file": str(self._path)}) from None
         except OSError as error:
-            raise self._bad(
-                f"cannot be read ({error.strerror})", {"expected": "a readable JSON or CSV file"}
-            ) from None
+            raise self._bad(f"cannot be read ({error.strerror})", {"expected": "a readable JSON or CSV file"}) from None
         if len(body) > MAX_BYTES:
             raise ChimeraError(
                 "FILE_TOO_LARGE",
@@ -111,15 +109,11 @@ class FileSource:
         try:
             document = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise self._bad(
-                f"is not JSON: {str(error)[:120]}", {"expected": "a JSON list of trends"}
-            ) from None
+            raise self._bad(f"is not JSON: {str(error)[:120]}", {"expected": "a JSON list of trends"}) from None
         if isinstance(document, dict):
             document = document.get("trends")
         if not isinstance(document, list):
-            raise self._bad(
-                "has no list of trends", {"expected": 'a list, or an object with a list under "trends"'}
-            )
+            raise self._bad("has no list of trends", {"expected": 'a list, or an object with a list under "trends"'})
         for number, row in enumerate(document, 1):
             if not isinstance(row, dict):
                 raise self._bad(
@@ -143,9 +137,7 @@ class FileSource:
             raise self._bad(f"is not CSV: {error}", {"expected": _EXPECTED}) from None
         names = [name.strip() for name in lines[0]]
         if len(set(names)) != len(names):
-            raise self._bad(
-                "names a column twice", {"got": [n[:60] for n in names[:50]], "expected": _EXPECTED}
-            )
+            raise self._bad("names a column twice", {"got": [n[:60] for n in names[:50]], "expected": _EXPECTED})
         self._columns([dict.fromkeys(names, "")], first=0)
         rows: list[dict[str, Any]] = []
         for number, line in enumerate(lines[1:], 1):
@@ -178,17 +170,14 @@ class FileSource:
             try:
                 trends.append(_trend(row))
             except _WrongValueError as wrong:
-                problems.append(
-                    {"row": number, "column": wrong.column, "got": wrong.got, "expected": wrong.expected}
-                )
+                problems.append({"row": number, "column": wrong.column, "got": wrong.got, "expected": wrong.expected})
                 if len(problems) >= MAX_PROBLEMS:
                     break
         if problems:
             first = problems[0]
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             raise self._bad(
-                f"row {first['row']}, {first['column']}: got {first['got']}, expected"
-                f" {first['expected']}{more}",
+                f"row {first['row']}, {first['column']}: got {first['got']}, expected {first['expected']}{more}",
                 {"problems": problems},
             )
         return trends
@@ -215,12 +204,8 @@ def _trend(row: dict[str, Any]) -> RawTrend:
     for name in ("title", "topic", "description", "url"):
         if not isinstance(row.get(name, ""), str):
             raise _WrongValueError(name, row[name], "text")
-    extra = {
-        key: value for key, value in _mapping(row, "extra").items() if key not in {"identity", "window_hours"}
-    }
-    extra |= {
-        key: metadata[key] for key in ("top_posts", "influencers") if isinstance(metadata.get(key), list)
-    }
+    extra = {key: value for key, value in _mapping(row, "extra").items() if key not in {"identity", "window_hours"}}
+    extra |= {key: metadata[key] for key in ("top_posts", "influencers") if isinstance(metadata.get(key), list)}
     fields = {
         "platform": platforms[0] if platforms else "file",
         "also_on": platforms[1:],
@@ -271,16 +256,12 @@ def _number(column: str, value: Any) -> float | int | None:
         return None
     low, high = _RANGES[column]
     try:
-        number = (
-            float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
-        )
+        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
         number = math.nan
     whole = column != "volume" or number == int(number if math.isfinite(number) else 0)
     if not low <= number <= high or not whole:
-        raise _WrongValueError(
-            column, value, f"a {'whole ' if column == 'volume' else ''}number from {low} to {high}"
-        )
+        raise _WrongValueError(column, value, f"a {'whole ' if column == 'volume' else ''}number from {low} to {high}")
     return int(number) if column == "volume" else number
 
 

@@ -42,9 +42,7 @@ class GoogleTrendsSource:
         if feeds.local(root) != "rss":
             raise broken(self.name, fetched, f"is XML but not RSS (<{feeds.local(root)[:40]}>)")
         found = self._trends(root)
-        return select(
-            found, keywords=keywords, now=self._clock.now(), timeframe_hours=timeframe_hours, limit=limit
-        )
+        return select(found, keywords=keywords, now=self._clock.now(), timeframe_hours=timeframe_hours, limit=limit)
 
     def _trends(self, root: Element) -> Iterator[RawTrend]:
         for item in root.iter():

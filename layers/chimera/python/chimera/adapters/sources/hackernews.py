@@ -29,9 +29,7 @@ class HackerNewsSource:
         self._clock = clock or SystemClock()
 
     def fetch(self, *, keywords: Sequence[str], timeframe_hours: int, limit: int) -> list[RawTrend]:
-        """The front page in its order. `created_at_i` decides the age; the text form changed over the
-        years.
-        """
+        """The front page. `created_at_i` decides the age; its text form changed over the years."""
         fetched = self._client.get(
             f"{self._base}/api/v1/search",
             params={"tags": "front_page", "hitsPerPage": str(PAGE_SIZE)},
@@ -42,9 +40,7 @@ class HackerNewsSource:
         if not isinstance(hits, list):
             raise broken(self.name, fetched, "has no list of hits")
         stories = (story for rank, hit in enumerate(hits, 1) if (story := _story(hit, rank)) is not None)
-        return select(
-            stories, keywords=keywords, now=self._clock.now(), timeframe_hours=timeframe_hours, limit=limit
-        )
+        return select(stories, keywords=keywords, now=self._clock.now(), timeframe_hours=timeframe_hours, limit=limit)
 
 
 def _story(hit: Any, rank: int) -> RawTrend | None:

@@ -1,5 +1,5 @@
-"""One polite HTTP client for all sources: it says who asks, waits for no one too long, and reads no more
-than it should.
+"""One polite HTTP client for all sources: it says who asks, waits for no one too long, and reads no more than
+it should.
 """
 
 from __future__ import annotations
@@ -167,9 +167,7 @@ class PoliteClient:
 
         def look_up() -> None:
             try:
-                found.extend(
-                    str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-                )
+                found.extend(str(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
             except (OSError, UnicodeError) as error:
                 failure.append(str(error))
 
@@ -186,9 +184,7 @@ class PoliteClient:
         if status == 200:
             return
         wait = retry_after(response.headers.get("retry-after"))
-        details = {"url": url[:500], "status": status} | (
-            {} if wait is None else {"retry_after_seconds": wait}
-        )
+        details = {"url": url[:500], "status": status} | ({} if wait is None else {"retry_after_seconds": wait})
         if status == 429:
             code, what = "RATE_LIMITED", "too many requests (HTTP 429)"
         elif status >= 500:
@@ -198,14 +194,10 @@ class PoliteClient:
         raise ChimeraError(code, f"{self._source}: {what}", details, retry_after_seconds=wait)
 
     def _read(self, response: httpx.Response, deadline: float) -> bytes:
-        """The body, unpacked, at most `max_bytes`: nothing beyond is ever held, however small it was
-        packed.
-        """
+        """The body, unpacked, at most `max_bytes`: nothing beyond is held, however small it was packed."""
         encoding = response.headers.get("content-encoding", "identity").strip().lower() or "identity"
         if encoding not in {"identity", "gzip", "x-gzip", "deflate"}:
-            raise self._error(
-                "PROVIDER_REJECTED", f"unknown content encoding {encoding[:40]!r}", str(response.url)
-            )
+            raise self._error("PROVIDER_REJECTED", f"unknown content encoding {encoding[:40]!r}", str(response.url))
         unpack = None if encoding == "identity" else _unpacker(encoding)
         body, received = bytearray(), 0
         for chunk in response.iter_raw():
@@ -214,9 +206,7 @@ class PoliteClient:
                 try:
                     chunk = unpack(chunk, self._max_bytes + 1 - len(body))
                 except zlib.error as error:
-                    raise self._error(
-                        "PROVIDER_REJECTED", "the packed answer is damaged", str(response.url)
-                    ) from error
+                    raise self._error("PROVIDER_REJECTED", "the packed answer is damaged", str(response.url)) from error
             body += chunk
             if max(received, len(body)) > self._max_bytes:
                 raise self._error(
@@ -313,8 +303,8 @@ def _translated(source: str, url: str) -> Iterator[None]:
 
 
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds (0 to 86,400) of a Retry-After header, which is a number or a date; None if there is none to
-    be understood.
+    """Seconds (0 to 86,400) of a Retry-After header, which is a number or a date; None if there is none to be
+    understood.
     """
     if not value:
         return None

@@ -53,9 +53,7 @@ class RssSource:
                 failures.append(error)
         if failures and len(failures) == len(self._feeds):
             raise failures[0]
-        return select(
-            found, keywords=keywords, now=self._clock.now(), timeframe_hours=timeframe_hours, limit=limit
-        )
+        return select(found, keywords=keywords, now=self._clock.now(), timeframe_hours=timeframe_hours, limit=limit)
 
     def _read(self, feed: str) -> list[RawTrend]:
         fetched = self._client.get(feed, accept=_ACCEPT)
@@ -80,10 +78,7 @@ def _strict(source: str, fetched: Fetched) -> Iterator[dict[str, Any]]:
 
 def _row(item: Element) -> dict[str, Any]:
     creator = text_of_person(item)
-    dates = (
-        feeds.text_of(item, name)
-        for name in ("pubdate", "published", "updated", "date", "issued", "modified")
-    )
+    dates = (feeds.text_of(item, name) for name in ("pubdate", "published", "updated", "date", "issued", "modified"))
     return {
         "title": feeds.text_of(item, "title"),
         # `encoded` is content:encoded, the whole text; media:description is only reached if there is

@@ -12,8 +12,8 @@ from chimera.domain.trends import RawTrend, select
 
 
 class SampleSource:
-    """Timeless subjects with enough text to write a script from; nothing is counted, so there are no
-    metrics and no dates.
+    """Timeless subjects with enough text to write a script from; nothing is counted, so there are no metrics
+    and no dates.
     """
 
     name = "sample"

@@ -40,9 +40,7 @@ class WikipediaSource:
 
     name = "wikipedia"
 
-    def __init__(
-        self, settings: Settings, *, project: str = "en.wikipedia", clock: Clock | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, *, project: str = "en.wikipedia", clock: Clock | None = None) -> None:
         self._base = settings.wikimedia_url.rstrip("/")
         self._project = project
         self._client = PoliteClient(settings, source=self.name)

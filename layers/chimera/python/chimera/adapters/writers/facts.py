@@ -1,10 +1,13 @@
-"""Chooses what may be said: whole sentences of the material, cleaned, without instructions, boilerplate and repeats."""
+"""Chooses what may be said: whole sentences of the material, cleaned, without instructions, boilerplate and
+repeats.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from rapidfuzz import fuzz
 
@@ -23,7 +26,9 @@ _PAGE_SENTENCES = 80
 
 @dataclass(frozen=True)
 class Fact:
-    """One sentence that may be said. `order` is its place in the material; `leans_on` the order of one it refers back to."""
+    """One sentence that may be said. `order` is its place in the material; `leans_on` the order of one it
+    refers back to.
+    """
 
     text: str
     source: str
@@ -44,34 +49,60 @@ class Fact:
 
 
 _BOILERPLATE = re.compile(
-    r"\bcookies?\b|privacy policy|terms of (?:service|use)|all rights reserved|©|\bjavascript\b|getty images|photo(?:graph)? by"
-    r"|image (?:credit|source|caption)|\bmin(?:ute)? read\b|appeared first on|newsletter|advertis|sponsored|affiliate"
-    r"|listen to this article|sign up|log in|subscri|your (?:email|inbox|browser|account|password)|share (?:this|on)|skip to"
-    r"|read (?:more|also|the full)|click|\bscroll\b|loading\b|tap to|related (?:articles|stories)|this article (?:is|was|needs|has)"
-    r"|learn how and when|from wikipedia|may refer to|citation needed|cite (?:this|error)|jump to|table of contents"
-    r"|\bhide this\b|permission|reprint|copyright|e-?mail (?:us|me)|contact us|follow us|comments? (?:are|section)|register\b.*\bfree"
-    r"|\b(?:isbn|doi|issn)\b|retrieved|archived from|updated? (?:on|at)|published (?:on|at|:)|last (?:updated|modified)",
+    r"\bdisambiguation\b|^for (?:other uses|the (?:novel|film|song|album|book)\b.*\bsee\b)|"
+    r"\bcookies?\b|privacy policy|terms of (?:service|use)|all rights reserved|©|\bjavascript\b"
+    r"|getty images|photo(?:graph)? by"
+    r"|image (?:credit|source|caption)|\bmin(?:ute)? read\b|appeared first on|newsletter|advertis"
+    r"|sponsored|affiliate"
+    r"|listen to this article|sign up|log in|subscri|your (?:email|inbox|browser|account|password)"
+    r"|share (?:this|on)|skip to"
+    r"|read (?:more|also|the full)|click|\bscroll\b|loading\b|tap to|related (?:articles|stories)"
+    r"|this article (?:is|was|needs|has)"
+    r"|learn how and when|from wikipedia|may refer to|citation needed|cite (?:this|error)|jump to"
+    r"|table of contents"
+    r"|\bhide this\b|permission|reprint|copyright|e-?mail (?:us|me)|contact us|follow us"
+    r"|comments? (?:are|section)|register\b.*\bfree"
+    r"|\b(?:isbn|doi|issn)\b|retrieved|archived from|updated? (?:on|at)|published (?:on|at|:)"
+    r"|last (?:updated|modified)",
     re.I,
 )
 _CODE = re.compile(r"[{}<>|\\`^~]|=>|==|::|\(\)|\bfunction\b\s*\w*\(|#include|import \w+|/\w+/\w+/|[;=]{2}|\$\w+|_{2}")
-_ADDRESS = re.compile(r"https?://\S+|www\.\S+|\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|dev|ly|gg|tv|be|co)/\S*|\S+@\S+\.\w+", re.I)
-_DATELINE = re.compile(r"^(?:[A-Z][A-Za-z.,' ]{2,40}\s*)?\((?:Reuters|AP|AFP|CNN|UPI|Bloomberg)\)\s*[-–—]+\s*|^[A-Z]{3,}(?:[ ,][A-Za-z.]+){0,4}\s+[—–-]\s+")
+_ADDRESS = re.compile(
+    r"https?://\S+|www\.\S+|\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|dev|ly|gg|tv|be|co)/\S*|\S+@\S+\.\w+",
+    re.I,
+)
+_DATELINE = re.compile(
+    r"^(?:[A-Z][A-Za-z.,' ]{2,40}\s*)?\((?:Reuters|AP|AFP|CNN|UPI|Bloomberg)\)\s*[-–—]+\s*"
+    r"|^[A-Z]{3,}(?:[ ,][A-Za-z.]+){0,4}\s+[—–-]\s+"
+)
 _OPENERS = re.compile(
-    r"^(?:However|But|And|So|Meanwhile|Moreover|Furthermore|In addition|Additionally|Also|Still|Yet|Then|Thus|Therefore|Indeed|Now"
-    r"|Of course|On the other hand|In fact|For example|For instance|Instead|Nevertheless|Besides|Finally|As a result|Plus)\b,?\s+"
+    r"^(?:However|But|And|So|Meanwhile|Moreover|Furthermore|In addition|Additionally|Also|Still|Yet|Then"
+    r"|Thus|Therefore|Indeed|Now"
+    r"|Of course|On the other hand|In fact|For example|For instance|Instead|Nevertheless|Besides|Finally"
+    r"|As a result|Plus)\b,?\s+"
 )  # fmt: skip
 _LEANS = re.compile(
-    r"^(?:He|She|They|It|This|That|These|Those|His|Her|Hers|Their|Its|Him|Them|Such|Both|Neither|Either|Here|There"
-    r"|The (?:latter|former|same|other|others|two|move|decision|news|company|pair|team|group|study|report|result|incident|new))\b"
+    r"^(?:He|She|They|It|This|That|These|Those|His|Her|Hers|Their|Its|Him|Them|Such|Both|Neither|Either"
+    r"|Here|There"
+    r"|The (?:latter|former|same|other|others|two|move|decision|news|company|pair|team|group|study"
+    r"|report|result|incident|new))\b"
 )
-_PERSONAL = re.compile(r"\b(?:I|I'm|I've|I'd|I'll|we|we're|we've|we'll|our|ours|us|my|mine|me|you|your|you're|yours|let's)\b", re.I)
+_LEANS_INSIDE = re.compile(r"^(?:\S+\s+){1,4}(?:them|they|him|he|she|this|these|those)\b")
+_PERSONAL = re.compile(
+    r"\b(?:I|I'm|I've|I'd|I'll|we|we're|we've|we'll|our|ours|us|my|mine|me|you|your|you're|yours|let's)\b",
+    re.I,
+)
 _PARENTHESES = re.compile(r"\s*[(\[][^()\[\]]{0,90}[)\]]")
 _ENGLISH = frozenset(re.findall(
     r"\w+",
-    "the of and to in a is was for on that with as by at from are were be it its has have had an this which or not but his her"
-    " their they he she will can would could than more about into over after before when who been said up out new all also",
+    "the of and to in a is was for on that with as by at from are were be it its has have had an this "
+    "which or not but his her"
+    " their they he she will can would could than more about into over after before when who been said "
+    "up out new all also",
 ))  # fmt: skip
-_STOP = _ENGLISH | frozenset(re.findall(r"\w+", "how why what where says say i you we our your my show hn ask tell pdf video"))
+_STOP = _ENGLISH | frozenset(
+    re.findall(r"\w+", "how why what where says say i you we our your my show hn ask tell pdf video")
+)
 
 
 def topic_words(*texts: str) -> set[str]:
@@ -80,19 +111,28 @@ def topic_words(*texts: str) -> set[str]:
 
 
 def gather(material: Material) -> list[Fact]:
-    """Every usable sentence of the material, scored, in its order; none nearly repeats the title or another."""
+    """Every usable sentence of the material, scored, in its order; none repeats the title or another."""
     trend = material.trend
     about = topic_words(trend.title, trend.topic)
     texts: list[tuple[str, str, bool]] = []
     is_list = "google_trends" in trend.platforms or "gdelt" in trend.platforms
     if trend.description:
         texts.append((trend.description, trend.url, is_list))
-    texts += [(snippet.text, snippet.url, False) for snippet in material.snippets]
+    texts += [(s.text, s.url, False) for s in material.snippets if not _is_discussion(s.url)]
     found: list[Fact] = []
     for number, (text, url, headlines) in enumerate(texts):
         limit = _DESCRIPTION_SENTENCES if number == 0 else _PAGE_SENTENCES
         found += _of_one(text, url, number * 1000, material, about, limit=limit, headlines=headlines)
     return _distinct(found, material)
+
+
+def _is_discussion(url: str) -> bool:
+    """What passers-by wrote below a story is opinion, not a source."""
+    try:
+        host = (urlsplit(url).hostname or "").removeprefix("www.")
+    except ValueError:
+        return True  # what no one can look up is no source either
+    return host in {"news.ycombinator.com", "lobste.rs"} or host.endswith(("reddit.com", "twitter.com", "x.com"))
 
 
 def _of_one(
@@ -105,7 +145,7 @@ def _of_one(
         if usable is None:
             previous = None
             continue
-        leans = bool(_LEANS.match(usable)) and index > 0
+        leans = index > 0 and bool(_LEANS.match(usable) or _LEANS_INSIDE.match(usable))
         if leans and previous is None:
             continue  # what it refers to may not be said, so neither may it
         fact = Fact(
@@ -128,7 +168,9 @@ def _sentences(text: str) -> list[str]:
 
 
 def _usable(raw: str, material: Material) -> str | None:
-    """The sentence as it may be said, or None. Only what stands around it is taken away, nothing in it is changed."""
+    """The sentence as it may be said, or None. Only what stands around it is taken away, nothing in it is
+    changed.
+    """
     if injection.scan(raw).is_hit or injection.is_call_to_reader(raw) or _BOILERPLATE.search(raw):
         return None
     text = without_emoji(visible(raw))
@@ -136,9 +178,8 @@ def _usable(raw: str, material: Material) -> str | None:
         return None
     text = _DATELINE.sub("", text)
     text = re.sub(r"\[\w{1,20}\]", "", text)
-    text = re.sub(r"(?<!\.)\.\.(?!\.)", ".", text)
-    text = _PARENTHESES.sub("", text)
-    text = _OPENERS.sub("", text).strip(" -–—•*·\t\"“”")
+    text = re.sub(r"(?<!\.)\.\.(?!\.)", ".", _PARENTHESES.sub("", text))
+    text = _OPENERS.sub("", text).strip(' -–—•*·\t"“”')
     text = re.sub(r"\s+([,.;:!?])", r"\1", re.sub(r"\s{2,}", " ", text))
     if not text or text.endswith(":") or "?" in text or text.count('"') % 2 or text.count("“") != text.count("”"):
         return None
@@ -154,7 +195,7 @@ def _usable(raw: str, material: Material) -> str | None:
         return None
     if max(policy_words.scores(policy_words.find(text)).values(), default=0.0) >= policy_words.REVIEW:
         return None
-    return text if text[-1] in ".!" or text[-1] in "”\"" and text[-2:-1] in ".!" else text.rstrip(".,;:-–— ") + "."
+    return text if text[-1] in ".!" or (text[-1] in '”"' and text[-2:-1] in ".!") else text.rstrip(".,;:-–— ") + "."
 
 
 def _unquoted(text: str) -> str:
@@ -177,7 +218,11 @@ def _is_prose(words: Sequence[str]) -> bool:
     return numbers <= max(3, 0.25 * len(words))
 
 
-_QUALIFIER = re.compile(r"\b(?:not|no|never|if|unless|except|without|only|but|although|though|however|despite|den(?:y|ied|ies)|alleged\w*|claim\w*|until|than|reportedly|may|might|could)\b|n't\b", re.I)
+_QUALIFIER = re.compile(
+    r"\b(?:not|no|never|if|unless|except|without|only|but|although|though|however|despite|den(?:y|ied"
+    r"|ies)|alleged\w*|claim\w*|until|than|reportedly|may|might|could)\b|n't\b",
+    re.I,
+)
 _CLAUSE = re.compile(r"\s*;\s+|\s+[—–]\s+|,\s+(?=(?:which|who|where|while|and|with|as|after|including|according)\b)")
 
 
@@ -196,10 +241,15 @@ def _shortened(text: str) -> str:
 
 
 def _opens_more(head: str) -> bool:
-    """Whether what was kept still waits for its end: an aside, a list, a quotation, a clause that opens with When or As."""
-    if re.match(r"(?:When|As|While|After|Before|If|Although|Though|Since|Because|By|With|In|For|To|Despite|Once)\b", head):
+    """Whether what was kept still waits for its end: an aside, a list, a quotation, a clause that opens with
+    When or As.
+    """
+    if re.match(
+        r"(?:When|As|While|After|Before|If|Although|Though|Since|Because|By|With|In|For|To|Despite|Once)\b",
+        head,
+    ):
         return "," not in head
-    return head.count("“") != head.count("”") or head.count('"') % 2 == 1 or head.count(",") == 1 and " which" in head
+    return head.count("“") != head.count("”") or head.count('"') % 2 == 1 or (head.count(",") == 1 and " which" in head)
 
 
 def _score(text: str, about: set[str], position: int) -> float:
@@ -210,7 +260,7 @@ def _score(text: str, about: set[str], position: int) -> float:
     figures = min(1.0, 0.5 * len(re.findall(r"\d[\d,.]*", text)))
     names = min(1.0, 0.25 * sum(w[:1].isupper() for w in words[1:]))
     early = 1.0 / (1 + position / 3)
-    length = 1.0 if 9 <= len(words) <= 24 else 0.5
+    length = 1.0 if 9 <= len(words) <= 24 else 0.5 if len(words) > 6 else -1.0
     return round(1.4 * relevance + 0.5 * figures + 0.4 * names + 1.2 * early + 0.4 * length, 4)
 
 
@@ -219,7 +269,9 @@ def _distinct(facts: Sequence[Fact], material: Material) -> list[Fact]:
     title = material.trend.title
     gone: set[int] = set()
     for fact in facts:
-        repeats_title = fuzz.token_set_ratio(fact.text.lower(), title.lower()) >= 90 and fact.words <= len(title.split()) + 4
+        repeats_title = (
+            fuzz.token_set_ratio(fact.text.lower(), title.lower()) >= 90 and fact.words <= len(title.split()) + 4
+        )
         repeats = any(_same(fact.text, k.text) for k in kept)
         if (repeats_title and len(title.split()) > 4) or repeats or fact.leans_on in gone:
             gone.add(fact.order)
@@ -236,7 +288,7 @@ def _same(a: str, b: str) -> bool:
 
 
 def choose(facts: Sequence[Fact], words: int) -> list[Fact]:
-    """The best facts that fit into so many words, in their order; one that leans on another brings it along."""
+    """The best facts that fit into so many words, in their order; what a fact leans on comes along."""
     by_order = {f.order: f for f in facts}
     chosen: dict[int, Fact] = {}
     left = words

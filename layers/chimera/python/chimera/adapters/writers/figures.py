@@ -12,7 +12,9 @@ from chimera.domain.naming import platform_label
 
 @dataclass(frozen=True)
 class Measured:
-    """What can be said about attention: sentences about counts, one about speed ("" if not measured), a card's line."""
+    """What can be said about attention: sentences about counts, one about speed ("" if not measured), a
+    card's line.
+    """
 
     counts: list[str]
     speed: str
@@ -52,7 +54,12 @@ def measured(trend: Trend, rng: random.Random) -> Measured:
             sentences.append(f"We found it on {labels[0]}.")
         counted = [
             _count(value, noun)
-            for value, noun in ((m.views, "view"), (m.likes, "like"), (m.comments, "comment"), (m.shares, "share"))
+            for value, noun in (
+                (m.views, "view"),
+                (m.likes, "like"),
+                (m.comments, "comment"),
+                (m.shares, "share"),
+            )
             if value
         ]
         if counted:

@@ -1,7 +1,8 @@
-"""The writer that needs nothing: picks sentences from the material and says them in order, with neutral words between.
+"""The writer that needs nothing: picks sentences from the material and says them in order, with neutral words
+between.
 
-Every statement is a sentence of the material or a figure that was measured; what is written around them states
-nothing. So it cannot invent, and when there is little to say it says so.
+Every statement is a sentence of the material or a figure that was measured; what is written around them
+states nothing. So it cannot invent, and when there is little to say it says so.
 """
 
 from __future__ import annotations
@@ -15,7 +16,16 @@ from dataclasses import dataclass, field
 from chimera.adapters.writers import phrases
 from chimera.adapters.writers.facts import Fact, choose, gather, topic_words
 from chimera.adapters.writers.figures import measured
-from chimera.adapters.writers.headline import figure_of, hashtag, headline_of, listing, names_of, pictures_of, things_of
+from chimera.adapters.writers.headline import (
+    figure_of,
+    hashtag,
+    headline_of,
+    listing,
+    names_of,
+    pictures_of,
+    short_line,
+    things_of,
+)
 from chimera.domain import injection, personal_data, policy_words
 from chimera.domain.brand import avoided
 from chimera.domain.models import Draft, Material, Scene, WriterInfo
@@ -75,8 +85,9 @@ class OfflineWriter:
     def write(self, material: Material) -> Draft:
         """A draft of 100–500 words at about 2.5 words a second of the asked duration.
 
-        With little material it stays near 100 words and says what is not known. Raises `VALIDATION_FAILED` when the
-        trend has no text, `POLICY_VIOLATION` when it cannot be told without a word that the persona avoids.
+        With little material it stays near 100 words and says what is not known. Raises `VALIDATION_FAILED`
+        when the trend has no text, `POLICY_VIOLATION` when it cannot be told without a word that the persona
+        avoids.
         """
         script = _begin(material)
         target = min(MAX_WORDS, max(MIN_WORDS + 8, round(material.duration_seconds * WORDS_PER_SECOND)))
@@ -90,7 +101,7 @@ class OfflineWriter:
         missing = min(target, MIN_WORDS + 12) - _count([*parts, *closing])
         if missing > 12 or _count([*parts, *closing]) < MIN_WORDS:
             parts += _thin(script, missing, read=bool(chosen))
-        parts += closing
+        parts += closing if len(parts) > 3 else _split(closing)
         scenes = _scenes(script, parts)
         draft = Draft(
             title=_draft_title(script),
@@ -124,7 +135,8 @@ def _begin(material: Material) -> _Script:
                 continue
             raise ChimeraError(
                 "POLICY_VIOLATION",
-                "the trend's title holds an instruction, personal data, or a word that the persona avoids or that"
+                "the trend's title holds an instruction, personal data, or a word that the persona "
+                "avoids or that"
                 " no content may carry",
                 {"title": title[:120], "avoid": avoided(name, avoid)},
             )
@@ -144,19 +156,22 @@ def _begin(material: Material) -> _Script:
 
 _LOOKED_UP = frozenset(("google_trends", "wikipedia"))
 _SAYS = re.compile(
-    r"\b(?:is|are|was|were|has|have|will|can|says?|wins?|beats?|dies|died|gets?|goes|how|why|what|who|i|we|you)\b", re.I
+    r"\b(?:is|are|was|were|has|have|will|can|says?|wins?|beats?|dies|died|gets?|goes|how|why|what|who|i"
+    r"|we|you)\b",
+    re.I,
 )
 
 
 def _subject(material: Material, title: str, topic: str) -> str:
-    """The short name to speak of the subject by; "" where there is only a headline."""
+    """The short name to speak of the subject by; "" where the title is a headline."""
+    if topic.casefold() != title.casefold():
+        return ""
     name = re.sub(r"\s*\([^()]*\)$", "", topic) or topic  # Wikipedia: The Martian (film)
     platforms = set(material.trend.platforms)
-    if platforms & _LOOKED_UP and topic == title and len(name) <= 60:
+    if platforms & _LOOKED_UP and len(name) <= 60:
         return name
     short = len(name.split()) <= 5 and len(name) <= 48 and not re.search(r"[:?!.,;–—\"“]", name)
-    only_headline = name.casefold() == title.casefold() and "hackernews" in platforms
-    return name if short and not only_headline and not _SAYS.search(name) else ""
+    return name if short and "hackernews" not in platforms and not _SAYS.search(name) else ""
 
 
 def _clean_title(text: str) -> str:
@@ -164,7 +179,7 @@ def _clean_title(text: str) -> str:
     line = _TRAILER.sub("", _TRAILER.sub("", _HN.sub("", line)))
     line = re.sub(r"\s*(?:…|\.{3,})\s*", " – ", line).strip(" –")
     shortened = _SITE_SUFFIX.sub("", line)
-    return (shortened if len(shortened.split()) >= 4 else line).strip(" \"“”…")
+    return (shortened if len(shortened.split()) >= 4 else line).strip(' "“”…')
 
 
 def _mood(material: Material) -> phrases.Mood:
@@ -176,7 +191,7 @@ def _mood(material: Material) -> phrases.Mood:
 
 def _sentence(text: str) -> str:
     """The text as a sentence: ends with a mark."""
-    return text if text[-1:] in ".!?" or text[-1:] in "”\"’" and text[-2:-1] in ".!?" else f"{text.rstrip(' ,;:-–—')}."
+    return text if text[-1:] in ".!?" or (text[-1:] in '”"’' and text[-2:-1] in ".!?") else f"{text.rstrip(' ,;:-–—')}."
 
 
 def _spoken_title(script: _Script) -> str:
@@ -188,12 +203,17 @@ def _spoken_title(script: _Script) -> str:
 
 
 def _at_word(text: str, limit: int) -> str:
-    return text if len(text) <= limit else (text[:limit].rsplit(" ", 1)[0] if " " in text[:limit] else text[:limit]).rstrip(" ,;:-–—")
+    return (
+        text
+        if len(text) <= limit
+        else (text[:limit].rsplit(" ", 1)[0] if " " in text[:limit] else text[:limit]).rstrip(" ,;:-–—")
+    )
 
 
 def _opening(script: _Script) -> _Part:
     trend = script.material.trend
     title = _spoken_title(script)
+    sample = trend.metadata.extra.get("sample")
     if script.foreign:
         text = script.pick(phrases.HOOK_FOREIGN, title=title)
     elif script.topic:
@@ -203,10 +223,10 @@ def _opening(script: _Script) -> _Part:
     elif _is_personal(script.title):
         text = script.pick(phrases.HOOK_OWN_WORDS, title=title)
     else:
-        text = script.pick(phrases.HOOK_HEADLINE[script.mood], title=title)
+        options = phrases.HOOK_SAMPLE if sample else phrases.HOOK_HEADLINE[script.mood]
+        text = script.pick(options, title=title)
     shown = script.topic or script.title
-    card = headline_of(shown) or headline_of(script.title) or _at_word(shown, 60)
-    return _Part(_capital(text or title), _capital(card), shown)
+    return _Part(_capital(text or title), _capital(short_line(shown)), shown)
 
 
 def _is_personal(title: str) -> bool:
@@ -275,10 +295,11 @@ def _card(group: Sequence[Fact], script: _Script) -> str:
             return figure
     names = [n for f in group for n in names_of(f.text)]
     line = " · ".join(dict.fromkeys(names[:2]))
-    if 4 <= len(line) <= 60:
+    if " " in line and len(line) <= 60:
         return line
     things = [t for f in group for t in things_of(f.text) if 4 <= len(t) <= 60]
-    return _capital(things[0]) if things else _capital(headline_of(script.topic or script.title) or "The details")
+    things = [t for t in things if " " in t] or [n for n in names if 3 < len(n) <= 60]
+    return _capital(things[0]) if things else _capital(short_line(script.topic or script.title))
 
 
 def _why(script: _Script, *, rich: bool) -> list[_Part]:
@@ -335,8 +356,17 @@ def _closing(script: _Script, facts: Sequence[Fact]) -> list[_Part]:
         card = card.rsplit(",", 1)[0]
     avoid = script.material.profile.brand_guidelines.avoid
     if len(card) > 60 or avoided(card, avoid):
-        card = next((c for c in (", ".join(labels[:1]), "Links below", "Thanks") if len(c) <= 60 and not avoided(c, avoid)), "")
+        card = next(
+            (c for c in (", ".join(labels[:1]), "Links below", "Thanks") if len(c) <= 60 and not avoided(c, avoid)),
+            "",
+        )
     return [_Part(_join(words), card)]
+
+
+def _split(closing: Sequence[_Part]) -> list[_Part]:
+    """Sources and goodbye as two scenes, where there are few."""
+    said = closing[0].text.split(". ", 1)
+    return [_Part(f"{said[0]}.", closing[0].card), _Part(said[1])] if len(said) == 2 else list(closing)
 
 
 def _join(parts: Sequence[str]) -> str:
@@ -403,9 +433,10 @@ def _hashtags(script: _Script) -> list[str]:
     source_tags = {"show_hn", "ask_hn", "poll", "job"}
     named = "google_trends" in trend.platforms  # its tags are the names of news sites
     tags = [] if named else [t for t in trend.tags if t not in source_tags]
-    things = [script.topic] if script.topic else []
+    topic = _clean_title(trend.topic)
+    things = [script.topic or (topic if len(topic.split()) <= 3 else "")]
     things += [t for t in names_of(script.title) if len(t.split()) <= 3][:3]
-    things += [t for t in things_of(script.title) if " " in t or len(t) >= 6][:2]
+    things += [t for t in things_of(script.title) if " " not in t and len(t) >= 6][:1] if len(tags) < 2 else []
     candidates = [*tags[:4], *things, "Explained", "Trending", "InBrief"]
     avoid = script.material.profile.brand_guidelines.avoid
     found: dict[str, str] = {}
@@ -426,7 +457,9 @@ def _held(draft: Draft, material: Material) -> Draft:
     hits = [term for text in shown for term in avoided(text, avoid)]
     if hits:
         raise ChimeraError(
-            "POLICY_VIOLATION", "the trend cannot be told without a word that the persona avoids", {"avoid": hits}
+            "POLICY_VIOLATION",
+            "the trend cannot be told without a word that the persona avoids",
+            {"avoid": hits},
         )
     if not MIN_WORDS <= words <= MAX_WORDS or len(draft.script) > 5000:
         raise ChimeraError(

@@ -49,10 +49,15 @@ HOOK_LOOKED_UP: list[str] = [
     "{topic}. A lot of people are looking that up, so here is what the sources say.",
     "People keep looking this up: {topic}. Let's see what is known.",
 ]
-HOOK_SAMPLE: list[str] = [
+HOOK_SAMPLE_TOPIC: list[str] = [
     "Here is something worth knowing: {topic}.",
     "Take a minute for this one: {topic}.",
-    "Let's look at {topic}, one step at a time.",
+]
+HOOK_SAMPLE: list[str] = [
+    "Here is something worth knowing. {title}",
+    "Take a minute for this one. {title}",
+    "One thing, told in a minute. {title}",
+    "Let's look at this step by step. {title}",
 ]
 HOOK_FOREIGN: list[str] = [
     "This headline is not in English, so we show it just as it stands. {title}",
@@ -96,7 +101,8 @@ HEADLINES: list[str] = [
     "Then this line.",
     "One more headline.",
 ]
-# When there is little to say: what is known about the report itself, and what is not. Each is (narration, card).
+# When there is little to say: what is known about the report itself, and what is not. Each is (narration,
+# card).
 UNREAD_HEADLINE: list[tuple[str, str]] = [
     (
         "That line is all we have read so far. The details are behind the link, and we will not guess at them.",
@@ -160,8 +166,8 @@ THIN: list[tuple[str, str]] = [
 WHY_OPEN: list[str] = ["Why look at it now?", "So how big is it?", "And how much attention does it get?"]
 SPEED_OPEN: list[str] = ["How fast is it rising?", "And how fast does it climb?"]
 SAMPLE_NOTE: list[str] = [
-    "A note on this one: it comes from a bundled sample, not from today's trends, so there are no counts to show.",
-    "To be clear, this is sample material that we carry with us, so there is nothing to count here.",
+    "One note: this topic is from our bundled sample, not from today's trends.",
+    "To be clear, this topic is sample material that comes with the studio.",
 ]
 CLOSE: dict[Mood, list[str]] = {
     "plain": [
@@ -169,11 +175,27 @@ CLOSE: dict[Mood, list[str]] = {
         "Now you know what we know.",
         "Read it there, and make up your own mind.",
     ],
-    "calm": ["Take your time with it.", "That is all we can say for sure.", "Read it there, at your own pace."],
-    "lively": ["Go check it out, and see what you think!", "That's it, quick and honest!", "Now it's your turn to look!"],
+    "calm": [
+        "Take your time with it.",
+        "That is all we can say for sure.",
+        "Read it there, at your own pace.",
+    ],
+    "lively": [
+        "Go check it out, and see what you think!",
+        "That's it, quick and honest!",
+        "Now it's your turn to look!",
+    ],
 }
-SOURCES: list[str] = ["The sources: {sites}.", "Our sources for this: {sites}.", "Where it comes from: {sites}."]
-SOURCES_UNREAD: list[str] = ["The link leads to {sites}.", "The original: {sites}.", "Where to read it: {sites}."]
+SOURCES: list[str] = [
+    "The sources: {sites}.",
+    "Our sources for this: {sites}.",
+    "Where it comes from: {sites}.",
+]
+SOURCES_UNREAD: list[str] = [
+    "The link leads to {sites}.",
+    "The original: {sites}.",
+    "Where to read it: {sites}.",
+]
 NO_SOURCE: list[str] = ["No address came with it, so treat it with care."]
 FOLLOW: list[str] = [
     "Thanks for watching.",

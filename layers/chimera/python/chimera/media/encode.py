@@ -1,0 +1,109 @@
+"""Encodes: a clip's frames with its type burned in (a segment), the joining of segments, the thumbnail."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+
+from chimera.media import process
+from chimera.media.models import QualityPreset
+
+_BT709 = {"color_range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
+_SETTINGS: dict[QualityPreset, tuple[str, int]] = {"draft": ("superfast", 27), "standard": ("veryfast", 21), "high": ("medium", 18)}
+AUDIO_BITS_PER_SECOND = 192_000
+_CONTAINER_SHARE = 0.94  # of the size limit; the rest is headers and the rate control's freedom
+_RATE_STEP = 250_000
+
+
+@dataclass(frozen=True)
+class VideoSettings:
+    """Everything about the encoding that a segment's key depends on."""
+
+    width: int
+    height: int
+    fps: int
+    preset: str
+    crf: int
+    maxrate: int
+
+    @classmethod
+    def plan(cls, *, size: tuple[int, int], fps: int, quality: QualityPreset, seconds: float, max_bytes: int) -> VideoSettings:
+        """Settings for a video of that length: the bit rate is capped by what the size limit leaves.
+
+        The cap is rounded down to steps of 250 kb/s, and never binds for short videos, so that a changed line leaves
+        the other scenes' keys as they were.
+        """
+        preset, crf = _SETTINGS[quality]
+        pixels = size[0] * size[1]
+        usual = max(round(8_000_000 * pixels * fps / (1080 * 1920 * 30) / _RATE_STEP), 3) * _RATE_STEP
+        room = max_bytes * 8 * _CONTAINER_SHARE / max(seconds, 1.0) - AUDIO_BITS_PER_SECOND
+        maxrate = min(usual, max(int(room // _RATE_STEP), 1) * _RATE_STEP)
+        return cls(size[0], size[1], fps, preset, crf, maxrate)
+
+
+def _burned(stream: Any) -> Any:
+    tagged = stream.filter("setparams", range="tv", colorspace="bt709", color_primaries="bt709", color_trc="bt709")
+    return tagged.filter("ass", "overlay.ass")
+
+
+def _raw_input(settings: VideoSettings) -> Any:
+    size = f"{settings.width}x{settings.height}"
+    return ffmpeg.input("pipe:0", format="rawvideo", pix_fmt="yuv420p", s=size, framerate=settings.fps, **_BT709)
+
+
+def segment(frames: Iterable[Any], overlay: str, *, settings: VideoSettings, folder: Path, fonts: Path, out: Path) -> None:
+    """Encodes one segment: raw I420 frames in, type from an ASS file in `folder`, H.264 High in MP4 out, atomically.
+
+    One encoder thread: two segments run side by side, and the bytes do not depend on how many cores there are.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "overlay.ass").write_text(overlay, "utf-8")
+    stream = ffmpeg.output(
+        _burned(_raw_input(settings)), "segment.mp4", vcodec="libx264", preset=settings.preset, crf=settings.crf,
+        maxrate=settings.maxrate, bufsize=settings.maxrate * 2, pix_fmt="yuv420p", g=settings.fps * 2,
+        fps_mode="cfr", r=settings.fps, video_track_timescale=settings.fps * 512, threads=1,
+        **{"profile:v": "high", "flags:v": "+bitexact"}, fflags="+bitexact", **_BT709,
+    )  # fmt: skip
+    options = ("-loglevel", "error", "-filter_threads", "1")
+    process.run(process.command(stream, options=options), cwd=folder, feed=frames, fonts=fonts)
+    os.replace(folder / "segment.mp4", out)
+
+
+def join(segments: list[Path], sound: Path, *, folder: Path, out: Path) -> None:
+    """Joins segments and sound without encoding again, index in front (faststart), atomically.
+
+    `segments` lie in `folder` and are named by us, so the list holds no text from outside.
+    """
+    listing = "ffconcat version 1.0\n" + "".join(f"file {path.name}\n" for path in segments)
+    (folder / "segments.ffconcat").write_text(listing, "ascii")
+    video = ffmpeg.input("segments.ffconcat", format="concat", safe=1).video
+    audio = ffmpeg.input(os.path.relpath(sound, folder)).audio
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp.mp4")
+    stream = ffmpeg.output(
+        video, audio, os.path.relpath(temporary, folder), vcodec="copy", acodec="copy", movflags="+faststart",
+        fflags="+bitexact", map_metadata=-1,
+    )  # fmt: skip
+    try:
+        process.run(process.command(stream, options=("-loglevel", "error")), cwd=folder)
+        os.replace(temporary, out)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def still(frame: Any, overlay: str, *, settings: VideoSettings, at: float, folder: Path, fonts: Path, out: Path, height: int | None = None) -> None:
+    """One frame with its type at `at` seconds of the overlay's time, as a JPEG; `height` scales it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "overlay.ass").write_text(overlay, "utf-8")
+    stream = _raw_input(settings).filter("setpts", f"PTS+{at:.3f}/TB")
+    stream = _burned(stream)
+    if height is not None:
+        stream = stream.filter("scale", -2, height, flags="lanczos")
+    stream = stream.filter("scale", out_range="pc").filter("format", "yuvj420p")
+    target = ffmpeg.output(stream, "still.jpg", vframes=1, vcodec="mjpeg", **{"q:v": 3}, fflags="+bitexact")
+    process.run(process.command(target, options=("-loglevel", "error")), cwd=folder, data=bytes(frame), fonts=fonts)
+    os.replace(folder / "still.jpg", out)

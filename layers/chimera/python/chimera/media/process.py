@@ -1,0 +1,165 @@
+"""Runs ffmpeg: commands built by ffmpeg-python, stderr drained, children ended with us, a full disk told apart."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import ffmpeg
+import imageio_ffmpeg
+
+from chimera.errors import ChimeraError
+
+_children: set[subprocess.Popen[bytes]] = set()
+_lock = threading.RLock()
+_stopping = threading.Event()
+_TAIL = 4000
+TERMINATED = 143
+
+
+@functools.lru_cache(maxsize=1)
+def executable() -> str:
+    """The ffmpeg program that comes with imageio-ffmpeg (GPL-3.0; only ever run as a process)."""
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def command(stream: Any, *, options: tuple[str, ...] = ()) -> list[str]:
+    """The argument list of an ffmpeg-python graph; no banner, no progress, no reading of the terminal."""
+    compiled: list[str] = ffmpeg.compile(stream, cmd=executable(), overwrite_output=True)
+    return [compiled[0], "-hide_banner", "-nostats", *options, *compiled[1:]]
+
+
+def disk_full(where: str) -> ChimeraError:
+    """The error for a full disk; what was finished stays, so a resume goes on from there."""
+    return ChimeraError(
+        "INTERNAL", f"the disk is full ({where}); free some space and resume: finished scenes are kept",
+        {"reason": "disk_full"}, retryable=False,
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def full_disk_reported(where: str) -> Iterator[None]:
+    """Turns an OSError for lack of space (or quota) into the documented error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise disk_full(where) from error
+        raise
+
+
+@contextlib.contextmanager
+def ends_on_sigterm() -> Iterator[None]:
+    """While this is open SIGTERM ends the children and this process with 143; finished segments stay on disk."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stop_children()
+        raise SystemExit(TERMINATED)
+
+    _stopping.clear()
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        _stopping.clear()
+
+
+def stop_children() -> None:
+    """Ends every ffmpeg that runs, and lets none be started until `ends_on_sigterm` is left."""
+    _stopping.set()
+    with _lock:
+        for child in list(_children):
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+
+
+def run(
+    arguments: list[str],
+    *,
+    cwd: Path | None = None,
+    feed: Iterable[Any] | None = None,
+    data: bytes | None = None,
+    fonts: Path | None = None,
+) -> tuple[bytes, str]:
+    """Runs a command; gives stdout and the end of stderr. `feed` is written to stdin piece by piece, `data` at once.
+
+    The child gets no environment but what it needs. Raises `INTERNAL` when it fails; `details.reason` is `disk_full`
+    when that was why, `stopped` when we ended it.
+    """
+    environment = {"LANG": "C.UTF-8"}
+    if fonts is not None:
+        environment["FONTCONFIG_FILE"] = str(fonts)
+    with _lock:
+        if _stopping.is_set():
+            raise _stopped()
+        child = subprocess.Popen(
+            arguments, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdin=subprocess.PIPE if feed is not None or data is not None else subprocess.DEVNULL,
+        )  # fmt: skip
+        _children.add(child)
+    try:
+        out, text = _talk(child, feed, data)
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+        for pipe in (child.stdin, child.stdout, child.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        with _lock:
+            _children.discard(child)
+    if child.returncode != 0:
+        if _stopping.is_set():
+            raise _stopped()
+        if "No space left on device" in text or "Disk quota exceeded" in text or "File too large" in text:
+            raise disk_full("ffmpeg")
+        raise ChimeraError("INTERNAL", f"ffmpeg ended with {child.returncode}", {"reason": "ffmpeg", "stderr": text[-1500:]})
+    return out, text
+
+
+def _talk(child: subprocess.Popen[bytes], feed: Iterable[Any] | None, data: bytes | None) -> tuple[bytes, str]:
+    if feed is None:
+        out, error = child.communicate(input=data)
+        return out, error.decode("utf-8", "replace")
+    tail: list[bytes] = []
+    assert child.stderr is not None and child.stdout is not None and child.stdin is not None
+    drains = [
+        threading.Thread(target=_drain, args=(child.stderr, tail), daemon=True),
+        threading.Thread(target=_drain, args=(child.stdout, []), daemon=True),
+    ]
+    for drain in drains:
+        drain.start()
+    try:
+        for piece in feed:
+            child.stdin.write(memoryview(piece).cast("B") if not isinstance(piece, bytes) else piece)
+        child.stdin.close()
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # it ended before it had everything; its return code and stderr say why
+    child.wait()
+    for drain in drains:
+        drain.join()
+    return b"", b"".join(tail).decode("utf-8", "replace")
+
+
+def _drain(pipe: Any, tail: list[bytes]) -> None:
+    size = 0
+    while chunk := pipe.read1(65536) if hasattr(pipe, "read1") else os.read(pipe.fileno(), 65536):
+        tail.append(chunk)
+        size += len(chunk)
+        while size > _TAIL * 4 and len(tail) > 1:
+            size -= len(tail.pop(0))
+
+
+def _stopped() -> ChimeraError:
+    return ChimeraError("INTERNAL", "the render was stopped; a resume goes on from its finished scenes", {"reason": "stopped"}, retryable=True)

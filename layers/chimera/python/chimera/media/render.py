@@ -1,0 +1,283 @@
+"""Renders a job: timeline, captions, segments side by side, sound, joining; a killed render goes on where it was.
+
+Each scene is a segment whose file is named by the hash of all it is made of. What exists is used again, so a resume
+costs only what is missing and a changed line costs one scene (and its neighbour's dissolve).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from chimera.errors import ChimeraError
+from chimera.media import audio, captions, encode, process
+from chimera.media.captions import Cue
+from chimera.media.fonts import drawable, write_fontconfig
+from chimera.media.frames import Background, clip_frames, load
+from chimera.media.layout import LAYOUTS, Layout
+from chimera.media.models import RenderJob, RenderResult
+from chimera.media.text import clean, without_emoji
+from chimera.media.theme import theme_for
+from chimera.media.timeline import Clip, Timeline, build
+from chimera.media.typeset import Page, typeset
+
+MAX_SECONDS = 600.0
+# Part of every segment's key: raise it when frames would come out differently for the same job.
+_VERSION = 1
+_THUMBNAIL_AT = 1.6
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Everything that is known before the first frame."""
+
+    job: RenderJob
+    timeline: Timeline
+    layout: Layout
+    page: Page
+    cues: tuple[tuple[Cue, ...], ...]
+    voices: tuple[audio.Samples, ...]
+    settings: encode.VideoSettings
+    overlays: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+def render(job: RenderJob, work_dir: Path, progress: Progress = lambda _share: None) -> RenderResult:
+    """Renders `job` into `work_dir` (`video.mp4`, `captions.srt`, …; finished segments stay in `segments/`).
+
+    `progress` gets shares from 0 to 1. Raises `VALIDATION_FAILED` for unreadable inputs, `VIDEO_TOO_LONG` over 600 s,
+    `FILE_TOO_LARGE` over the job's limit, `INTERNAL` with `details.reason` `disk_full` when the disk is full: then no
+    partial final file is left, and finished segments are.
+    """
+    started, cpu = time.monotonic(), _cpu_seconds()
+    work_dir = work_dir.resolve()  # ffmpeg runs in folders below it
+    with process.full_disk_reported("render"):
+        work_dir.mkdir(parents=True, exist_ok=True)
+        segments_dir = work_dir / "segments"
+        segments_dir.mkdir(exist_ok=True)
+        plan = _plan(job)
+        progress(0.02)
+        fonts = write_fontconfig(work_dir / "fonts")
+        paths = [segments_dir / f"{key}.mp4" for key in plan.keys]
+        reused = sum(path.exists() for path in paths)
+        with tempfile.TemporaryDirectory(prefix="render-", dir=work_dir) as scratch:
+            loudness = _make(plan, paths, Path(scratch), fonts, progress)
+            video = work_dir / "video.mp4"
+            encode.join(paths, Path(scratch) / "sound.m4a", folder=segments_dir, out=video)
+            progress(0.97)
+            thumbnail, poster = _stills(plan, Path(scratch), fonts, work_dir)
+        srt, vtt, ass_path = _write_captions(plan, work_dir)
+        size = video.stat().st_size
+        if size > job.max_bytes:
+            video.unlink()
+            raise ChimeraError("FILE_TOO_LARGE", f"the video has {size:,} bytes; at most {job.max_bytes:,} are allowed", {"size_bytes": size})
+        narration = " ".join(clean(scene.narration) for scene in job.scenes)
+        shown = " ".join(cue.text for cues in plan.cues for cue in cues)
+        result = RenderResult(
+            video=video, srt=srt, vtt=vtt, ass=ass_path, thumbnail=thumbnail, poster=poster,
+            duration_seconds=round(plan.timeline.seconds, 3), width=job.size[0], height=job.size[1], fps=job.fps,
+            size_bytes=size, sha256=_sha256(video), loudness_lufs=loudness.integrated, true_peak_dbtp=loudness.true_peak,
+            caption_coverage=round(captions.coverage(narration, shown), 4), cpu_seconds=round(_cpu_seconds() - cpu, 3),
+            wall_seconds=round(time.monotonic() - started, 3), segments_total=len(paths), segments_reused=reused,
+            warnings=_warnings(job),
+        )  # fmt: skip
+    progress(1.0)
+    return result
+
+
+def _plan(job: RenderJob) -> _Plan:
+    layout = LAYOUTS[job.aspect]
+    theme = job.theme or theme_for(job.seed)
+    voices = tuple(
+        audio.decode(s.audio) if s.audio is not None else np.zeros(0, dtype=np.float32) for s in job.scenes
+    )
+    timeline = build(job, tuple(len(v) / audio.RATE for v in voices), layout)
+    if timeline.seconds > MAX_SECONDS:
+        raise ChimeraError("VIDEO_TOO_LONG", f"the video would last {timeline.seconds:.1f} s; at most {MAX_SECONDS:.0f} s", {"seconds": timeline.seconds})
+    page = Page(
+        layout=layout, theme=theme, title=clean(job.title, limit=300), sources=job.sources, language=job.language,
+        seed=job.seed, clip_count=len(timeline.clips), fps=job.fps,
+    )  # fmt: skip
+    cues = tuple(
+        tuple(captions.make_cues(c.words, line_chars=layout.caption_line_chars, limit=c.seconds(job.fps) - 0.05))
+        for c in timeline.clips
+    )
+    settings = encode.VideoSettings.plan(
+        size=job.size, fps=job.fps, quality=job.quality_preset, seconds=timeline.seconds, max_bytes=job.max_bytes
+    )
+    overlays = tuple(typeset(c, q, page) for c, q in zip(timeline.clips, cues, strict=True))
+    pictures = [_picture_hash(clip.scene.image) for clip in timeline.clips]
+    keys = tuple(
+        _key(clip, timeline.clips[i - 1] if i else None, pictures, overlays[i], settings, theme.model_dump_json())
+        for i, clip in enumerate(timeline.clips)
+    )
+    return _Plan(job, timeline, layout, page, cues, voices, settings, overlays, keys)
+
+
+def _picture_hash(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return _sha256(path)
+    except OSError as error:
+        raise ChimeraError("VALIDATION_FAILED", f"the scene's picture {path.name} cannot be read: {error.strerror}", {"file": path.name}) from error
+
+
+def _key(clip: Clip, before: Clip | None, pictures: list[str], overlay: str, settings: encode.VideoSettings, theme: str) -> str:
+    """The hash of all that a segment's frames depend on."""
+    made_of: dict[str, Any] = {
+        "version": _VERSION, "frames": clip.frames, "motion": asdict(clip.motion), "picture": pictures[clip.index],
+        "scrim": clip.scene.scrim, "overlay": hashlib.sha256(overlay.encode("utf-8", "surrogatepass")).hexdigest(),
+        "settings": asdict(settings), "theme": theme, "opencv": cv2.__version__,
+    }  # fmt: skip
+    if before is not None and clip.dissolve_frames:
+        made_of["before"] = [before.frames, asdict(before.motion), pictures[before.index], before.scene.scrim, clip.dissolve_frames]
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
+
+
+class _Pictures:
+    """Loads each background once, on first use, and lets it go when no clip needs it any more."""
+
+    def __init__(self, plan: _Plan) -> None:
+        self._plan = plan
+        self._lock = threading.Lock()
+        self._held: dict[int, Background] = {}
+        self._left = [2] * len(plan.timeline.clips)
+
+    def get(self, index: int) -> Background:
+        with self._lock:
+            found = self._held.get(index)
+            if found is None:
+                scene = self._plan.timeline.clips[index].scene
+                found = load(scene.image, frame=self._plan.job.size, theme=self._plan.page.theme, scrim=scene.scrim)
+                self._held[index] = found
+            return found
+
+    def done(self, *indices: int) -> None:
+        with self._lock:
+            for index in indices:
+                self._left[index] -= 1
+                if self._left[index] <= 0:
+                    self._held.pop(index, None)
+
+
+def _make(plan: _Plan, paths: list[Path], scratch: Path, fonts: Path, progress: Progress) -> audio.Loudness:
+    """Encodes the missing segments and the sound, as many at a time as there are cores."""
+    clips, pictures = plan.timeline.clips, _Pictures(plan)
+    counted = threading.Lock()
+    frames_left = sum(c.frames for c, path in zip(clips, paths, strict=True) if not path.exists())
+    frames_all, frames_done = max(frames_left, 1), 0
+    cv2.setNumThreads(1)
+
+    def ticking(frames: Iterable[Any]) -> Iterable[Any]:
+        nonlocal frames_done
+        for number, frame in enumerate(frames):
+            yield frame
+            with counted:
+                frames_done += 1
+            if number % 15 == 0:
+                progress(0.02 + 0.92 * frames_done / frames_all)
+
+    def make_segment(clip: Clip) -> None:
+        before = (pictures.get(clip.index - 1), clips[clip.index - 1]) if clip.dissolve_frames else None
+        frames = clip_frames(clip, pictures.get(clip.index), before, size=plan.job.size)
+        encode.segment(
+            ticking(frames), plan.overlays[clip.index], settings=plan.settings, folder=scratch / f"clip-{clip.index}",
+            fonts=fonts, out=paths[clip.index],
+        )  # fmt: skip
+        pictures.done(clip.index, *([clip.index - 1] if clip.index else []))
+
+    missing = [clip for clip, path in zip(clips, paths, strict=True) if not path.exists()]
+    pool = ThreadPoolExecutor(max_workers=max(_cores(), 1), thread_name_prefix="segment")
+    try:
+        sound: Future[audio.Loudness] = pool.submit(_make_sound, plan, scratch / "sound.m4a")
+        # the longest first: the last ones to finish are then short
+        futures: list[Future[Any]] = [pool.submit(make_segment, c) for c in sorted(missing, key=lambda c: (-c.frames, c.index))]
+        done, _ = wait([sound, *futures], return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+        return sound.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _make_sound(plan: _Plan, out: Path) -> audio.Loudness:
+    parts = [
+        (clip.start(plan.job.fps) + clip.voice_start, plan.voices[clip.index])
+        for clip in plan.timeline.clips
+        if clip.index < len(plan.voices)
+    ]
+    voice = audio.polish(audio.voice_track(parts, plan.timeline.seconds))
+    stereo = audio.mix(voice, seconds=plan.timeline.seconds, seed=plan.job.seed, music=plan.job.music)
+    return audio.master(stereo, out)
+
+
+def _stills(plan: _Plan, scratch: Path, fonts: Path, work_dir: Path) -> tuple[Path, Path]:
+    """Thumbnail (full size) and poster (540 high at most on the short side): the title card without captions."""
+    clip = plan.timeline.clips[0]
+    at = min(_THUMBNAIL_AT, clip.seconds(plan.job.fps) * 0.6)
+    frame = np.empty(plan.job.size[0] * plan.job.size[1] * 3 // 2, np.uint8)
+    background = load(clip.scene.image, frame=plan.job.size, theme=plan.page.theme, scrim=clip.scene.scrim)
+    background.frame(frame, clip.motion, at * plan.job.fps / clip.frames, plan.job.size)
+    overlay = typeset(clip, (), plan.page, captions=False)
+    thumbnail, poster = work_dir / "thumbnail.jpg", work_dir / "poster.jpg"
+    arguments = {"settings": plan.settings, "at": at, "folder": scratch / "still", "fonts": fonts}
+    encode.still(frame, overlay, out=thumbnail, **arguments)  # type: ignore[arg-type]
+    encode.still(frame, overlay, out=poster, height=plan.job.size[1] // 2 // 2 * 2, **arguments)  # type: ignore[arg-type]
+    return thumbnail, poster
+
+
+def _write_captions(plan: _Plan, work_dir: Path) -> tuple[Path, Path, Path]:
+    fps = plan.job.fps
+    cues = [c for clip, own in zip(plan.timeline.clips, plan.cues, strict=True) for c in captions.shifted(own, clip.start(fps))]
+    texts = {
+        "captions.srt": captions.srt(cues),
+        "captions.vtt": captions.vtt(cues, plan.job.language),
+        "overlay.ass": "\n".join(f"; clip {i}\n{text}" for i, text in enumerate(plan.overlays)),
+    }
+    for name, text in texts.items():
+        temporary = work_dir / f".{name}.{os.getpid()}.tmp"
+        temporary.write_text(text, "utf-8")
+        temporary.replace(work_dir / name)
+    return work_dir / "captions.srt", work_dir / "captions.vtt", work_dir / "overlay.ass"
+
+
+def _warnings(job: RenderJob) -> tuple[str, ...]:
+    text = clean(job.title, limit=300) + " ".join(clean(s.narration) + clean(s.on_screen_text) for s in job.scenes)
+    missing = drawable(without_emoji(text))[1]
+    return (f"{missing} characters have no font on this machine and are only in the caption files",) if missing else ()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cpu_seconds() -> float:
+    """User and system time of this process and of its ended children."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
+
+
+def clear_segments(work_dir: Path) -> None:
+    """Removes the finished segments of a render that is over."""
+    shutil.rmtree(work_dir / "segments", ignore_errors=True)

@@ -1,0 +1,240 @@
+"""The Step Functions endpoint speaks AWS's wire protocol, and `HttpWorkflows` is the port over it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from chimera.adapters.local.workflows import HttpWorkflows
+from chimera.errors import error_class
+from chimera.ports import Workflows
+from chimera_local.asl.errors import (
+    ExecutionAlreadyExists,
+    ExecutionDoesNotExist,
+    InvalidToken,
+    StateMachineDoesNotExist,
+    TaskDoesNotExist,
+    TaskTimedOut,
+)
+from chimera_local.asl.execution import plain_id
+from chimera_local.asl.model import ExecutionDescription, HistoryEvent
+from chimera_local.control import ControlServer
+
+SECRET = "a secret of some length"
+TOKEN = "t" * 64
+
+
+class FakeEngine:
+    """Executions in a dict, one open token."""
+
+    def __init__(self) -> None:
+        self.executions: dict[str, Any] = {}
+        self.stopped: list[tuple[str, str | None, str | None]] = []
+        self.answers: list[Any] = []
+        self.beats = 0
+        self.events = [
+            HistoryEvent(1, 0, "ExecutionStarted", None, 1000.5, {"input": {"a": "é"}}),
+            HistoryEvent(2, 0, "TaskStateEntered", "judge", 1001.0, {"name": "judge", "input": {"a": 1}}),
+            HistoryEvent(3, 2, "TaskFailed", "judge", 1002.0, {"error": "Oops", "cause": "text"}),
+        ]
+
+    def start_execution(self, machine: str, input: Any, name: str | None = None) -> str:
+        if machine != "creation":
+            raise StateMachineDoesNotExist(machine, ["creation"])
+        key = f"{machine}:{name or 'generated'}"
+        if self.executions.setdefault(key, input) != input:
+            raise ExecutionAlreadyExists(key)
+        return key
+
+    def describe(self, execution_id: str) -> ExecutionDescription:
+        key = plain_id(execution_id)
+        if key not in self.executions:
+            raise ExecutionDoesNotExist(execution_id)
+        value = self.executions[key]
+        return ExecutionDescription(
+            key, "creation", "SUCCEEDED", value, {"done": True}, None, None, 1000.25, 1010.0, None
+        )
+
+    def list_executions(
+        self, machine: str | None = None, status: str | None = None, limit: int = 100
+    ) -> list[ExecutionDescription]:
+        return [self.describe(key) for key in self.executions][:limit]
+
+    def history(self, execution_id: str) -> list[HistoryEvent]:
+        self.describe(execution_id)
+        return self.events
+
+    def stop_execution(self, execution_id: str, error: str | None = None, cause: str | None = None) -> None:
+        self.stopped.append((plain_id(execution_id), error, cause))
+
+    def send_task_success(self, token: str, output: Any) -> None:
+        self._check(token)
+        self.answers.append(output)
+
+    def send_task_failure(self, token: str, error: str | None = None, cause: str | None = None) -> None:
+        self._check(token)
+        self.answers.append((error, cause))
+
+    def send_task_heartbeat(self, token: str) -> None:
+        if token == "broken":
+            raise RuntimeError("a defect")
+        self._check(token, closes=False)
+        self.beats += 1
+
+    def _check(self, token: str, closes: bool = True) -> None:
+        if len(token) != 64:
+            raise InvalidToken
+        if token != TOKEN:
+            raise TaskDoesNotExist
+        if closes and self.answers:
+            raise TaskTimedOut
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def server(engine: FakeEngine) -> Iterator[ControlServer]:
+    made = ControlServer(SECRET, engine)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def workflows(server: ControlServer) -> HttpWorkflows:
+    return HttpWorkflows(server.endpoint, SECRET)
+
+
+def raw(
+    server: ControlServer, operation: str, body: bytes | str | dict[str, Any], secret: str = SECRET
+) -> tuple[int, dict[str, Any]]:
+    connection = http.client.HTTPConnection(server.endpoint.removeprefix("http://"), timeout=20)
+    try:
+        connection.request(
+            "POST",
+            "/",
+            body=json.dumps(body) if isinstance(body, dict) else body,
+            headers={"X-Amz-Target": operation, "Authorization": f"Bearer {secret}"},
+        )
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+def test_starting_is_idempotent_and_another_input_is_a_conflict(workflows: HttpWorkflows) -> None:
+    port: Workflows = workflows
+    first = port.start("creation", "n1", {"topic": "ü\ud83d"})
+    assert first == "arn:aws:states:us-east-1:000000000000:execution:creation:n1"
+    assert port.start("creation", "n1", {"topic": "ü\ud83d"}) == first
+    with pytest.raises(error_class("CONFLICT")):
+        port.start("creation", "n1", {"topic": "other"})
+    with pytest.raises(error_class("NOT_FOUND")):
+        port.start("nothing", "n1", {})
+
+
+def test_describe_by_arn_or_by_name(workflows: HttpWorkflows) -> None:
+    arn = workflows.start("creation", "n1", {"a": 1})
+    found = workflows.describe(arn)
+    assert found == workflows.describe("creation:n1")
+    assert (found["status"], found["input"], found["output"]) == ("SUCCEEDED", {"a": 1}, {"done": True})
+    assert (found["error"], found["started_at"]) == (None, "1970-01-01T00:16:40.250Z")
+    with pytest.raises(error_class("NOT_FOUND")):
+        workflows.describe("creation:other")
+
+
+def test_history_has_awss_shape(workflows: HttpWorkflows, engine: FakeEngine) -> None:
+    workflows.start("creation", "n1", {})
+    events = workflows.history("creation:n1")
+    assert [e["type"] for e in events] == ["ExecutionStarted", "TaskStateEntered", "TaskFailed"]
+    assert json.loads(events[0]["executionStartedEventDetails"]["input"]) == {"a": "é"}
+    assert events[1]["stateEnteredEventDetails"] == {"name": "judge", "input": '{"a":1}'}
+    assert events[2]["taskFailedEventDetails"] == {"error": "Oops", "cause": "text"}
+    assert events[2]["timestamp"] == "1970-01-01T00:16:42.000Z"
+    assert workflows.history("creation:n1", data=False)[1]["stateEnteredEventDetails"] == {"name": "judge"}
+
+
+def test_a_long_history_comes_in_pages(workflows: HttpWorkflows, engine: FakeEngine) -> None:
+    engine.events = [HistoryEvent(n, n - 1, "TaskStarted", "s", 1.0, {}) for n in range(1, 2502)]
+    workflows.start("creation", "n1", {})
+    assert [e["id"] for e in workflows.history("creation:n1")] == list(range(1, 2502))
+
+
+def test_tokens_are_answered_once(workflows: HttpWorkflows, engine: FakeEngine) -> None:
+    workflows.send_task_heartbeat(TOKEN)
+    workflows.send_task_success(TOKEN, {"approved": True})
+    assert (engine.beats, engine.answers) == (1, [{"approved": True}])
+    with pytest.raises(error_class("CONFLICT")):
+        workflows.send_task_failure(TOKEN, "E", "C")
+    with pytest.raises(error_class("NOT_FOUND")):
+        workflows.send_task_success("u" * 64, {})
+    with pytest.raises(error_class("VALIDATION_FAILED")):
+        workflows.send_task_success("short", {})
+
+
+def test_stop_hands_the_cause_on(workflows: HttpWorkflows, engine: FakeEngine) -> None:
+    workflows.start("creation", "n1", {})
+    workflows.stop("creation:n1", "a person stopped it")
+    assert engine.stopped == [("creation:n1", None, "a person stopped it")]
+
+
+def test_the_wire_carries_awss_error_shapes(server: ControlServer) -> None:
+    prefix = "AWSStepFunctions."
+    arn = "arn:aws:states:x:0:stateMachine:creation"
+    status, answer = raw(
+        server, prefix + "StartExecution", {"stateMachineArn": arn, "name": "n", "input": "{}"}
+    )
+    assert status == 200
+    assert answer["startDate"] == 1000.25
+    assert raw(server, prefix + "ListExecutions", {})[1]["executions"][0]["name"] == "n"
+    for operation, body, wanted in [
+        (
+            "StartExecution",
+            {"stateMachineArn": arn, "name": "n", "input": '{"b":1}'},
+            "ExecutionAlreadyExists",
+        ),
+        ("StartExecution", {"stateMachineArn": arn, "input": "{"}, "InvalidExecutionInput"),
+        ("StartExecution", {"stateMachineArn": "x", "input": "{}"}, "StateMachineDoesNotExist"),
+        ("StartExecution", {}, "ValidationException"),
+        ("DescribeExecution", {"executionArn": 5}, "ValidationException"),
+        ("ListExecutions", {"statusFilter": "HAPPY"}, "ValidationException"),
+        ("ListExecutions", {"maxResults": 5000}, "ValidationException"),
+        ("SendTaskSuccess", {"taskToken": TOKEN, "output": "{"}, "InvalidOutput"),
+        ("SendTaskHeartbeat", {"taskToken": "x"}, "InvalidToken"),
+        ("DeleteEverything", {}, "UnknownOperationException"),
+        ("StartExecution", b"\xff", "SerializationException"),
+        ("StartExecution", "[]", "SerializationException"),
+    ]:
+        status, answer = raw(server, prefix + operation, body)
+        assert (status, answer["__type"]) == (400, wanted), (operation, body)
+        assert answer["message"]
+    assert raw(server, "", {})[1]["__type"] == "UnknownOperationException"
+    status, answer = raw(server, prefix + "SendTaskHeartbeat", {"taskToken": "broken"})
+    assert (status, answer["__type"]) == (500, "InternalFailure")
+
+
+def test_without_the_secret_nothing_is_done(server: ControlServer, engine: FakeEngine) -> None:
+    body = {"stateMachineArn": "creation", "name": "n", "input": "{}"}
+    for secret in ("", "wrong", SECRET + "x", "é"):
+        status, answer = raw(
+            server, "AWSStepFunctions.StartExecution", body, secret.encode().decode("latin-1")
+        )
+        assert (status, answer["__type"]) == (403, "MissingAuthenticationTokenException")
+    assert engine.executions == {}
+    with pytest.raises(error_class("UNAUTHENTICATED")):
+        HttpWorkflows(server.endpoint, "wrong").start("creation", "n", {})
+
+
+def test_an_engine_that_starts_or_is_gone_is_offline(server: ControlServer) -> None:
+    server.engine = None
+    with pytest.raises(error_class("AGENT_OFFLINE")):
+        HttpWorkflows(server.endpoint, SECRET).describe("creation:n")
+    with pytest.raises(error_class("AGENT_OFFLINE")):
+        HttpWorkflows("http://127.0.0.1:9", SECRET).describe("creation:n")
+    with pytest.raises(error_class("AGENT_OFFLINE")):
+        HttpWorkflows("", SECRET).describe("creation:n")
