@@ -57,12 +57,7 @@ def caller_of(event: Mapping[str, Any]) -> Caller:
         raise ChimeraError("UNAUTHENTICATED", "a bearer token is needed; `chimera token` makes one", {})
     subject, tenant = claims.get("sub"), claims.get("tenant")
     known = [role for role in _words(claims.get("role")) + _words(claims.get("roles")) if role in ROLES]
-    sound = (
-        isinstance(subject, str)
-        and 0 < len(subject.strip()) <= 200
-        and isinstance(tenant, str)
-        and is_uuid(tenant)
-    )
+    sound = isinstance(subject, str) and 0 < len(subject.strip()) <= 200 and isinstance(tenant, str) and is_uuid(tenant)
     if not sound or not known:
         raise ChimeraError(
             "UNAUTHENTICATED", "the token names no person, tenant and known role", {"roles": list(ROLES)}

@@ -62,9 +62,7 @@ def with_text_body(event: Mapping[str, Any]) -> dict[str, Any]:
 def parse_object(text: str) -> dict[str, Any]:
     """The JSON object in the text, fractions as Decimals; `VALIDATION_FAILED` for anything else."""
     try:
-        value = json.loads(
-            text, parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique
-        )
+        value = json.loads(text, parse_float=_decimal, parse_constant=_refuse_constant, object_pairs_hook=_unique)
     except RecursionError:
         _bad(f"it is nested deeper than {MAX_DEPTH} levels")
     except ValueError as error:

@@ -14,9 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 T = TypeVar("T")
 Money = Annotated[str, Field(description="USD, a decimal string", examples=["0.06"])]
 Note = Annotated[str, Field(default="", max_length=2000, description="Kept with the decision")]
-RunStatus = Literal[
-    "running", "published", "waiting_review", "waiting_approval", "rejected", "failed", "stopped"
-]
+RunStatus = Literal["running", "published", "waiting_review", "waiting_approval", "rejected", "failed", "stopped"]
 Stage = Literal["draft", "generating", "review", "ready", "published", "failed"]
 ReviewStatus = Literal["pending", "approved", "rejected", "expired"]
 PublicationStatus = Literal["scheduled", "publishing", "published", "failed", "unknown"]
@@ -59,9 +57,7 @@ class BudgetLimit(Model):
 
     period: Literal["daily", "weekly", "monthly"]
     category: Literal["total", "api_call", "compute", "storage"]
-    limit: Annotated[Decimal, BeforeValidator(_limit)] = Field(
-        description="USD: a decimal string, or a number"
-    )
+    limit: Annotated[Decimal, BeforeValidator(_limit)] = Field(description="USD: a decimal string, or a number")
     reason: str = Field(default="", max_length=200)
 
 
@@ -360,9 +356,7 @@ class DecisionView(View):
 class ApprovalDetail(DecisionView):
     """A decision, the state of its reservation, what it was settled at, a person's decision about it."""
 
-    state: str = Field(
-        description="RESERVED, SIGNED, DISPATCHED, SETTLED, RELEASED, EXPIRED, REJECTED or ESCALATED"
-    )
+    state: str = Field(description="RESERVED, SIGNED, DISPATCHED, SETTLED, RELEASED, EXPIRED, REJECTED or ESCALATED")
     settled: Money | None
     decided_by_person: DecisionView | None
 

@@ -19,9 +19,7 @@ CursorText = Annotated[str | None, Query(max_length=400, description="`next_curs
 Place = tuple[str, str]
 
 
-def page_of(
-    rows: Sequence[dict[str, Any]], limit: int, *more: str
-) -> tuple[list[dict[str, Any]], str | None]:
+def page_of(rows: Sequence[dict[str, Any]], limit: int, *more: str) -> tuple[list[dict[str, Any]], str | None]:
     """The first `limit` of `limit + 1` rows, and the cursor of the next page if there is one."""
     shown = list(rows[:limit])
     if len(rows) <= limit:

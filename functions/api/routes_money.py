@@ -186,9 +186,7 @@ def _override(call: Call, entry: Entry, body: SpendDecision) -> ApprovalAnswer:
         "currency": entry.currency,
     }
     approve = body.decision == "approved"
-    answer = call.app.cfo(call.tenant).approve_override(
-        request, call.who.subject, approve=approve, note=body.note
-    )
+    answer = call.app.cfo(call.tenant).approve_override(request, call.who.subject, approve=approve, note=body.note)
     return ApprovalAnswer.model_validate(answer)
 
 

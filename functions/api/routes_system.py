@@ -51,9 +51,7 @@ def health() -> Response[HealthReport]:
         components=Components(**parts, mcp_layer="not_installed", agents=agents),
         timestamp=datetime.now(UTC),
     )
-    return Response(
-        status_code=503 if overall == "unhealthy" else 200, content_type="application/json", body=report
-    )
+    return Response(status_code=503 if overall == "unhealthy" else 200, content_type="application/json", body=report)
 
 
 @router.get(
@@ -102,9 +100,7 @@ def get_switch() -> SwitchView:
 def pause_publishing(body: Annotated[OperationRequest, Body()] = NO_REASON) -> SwitchView:
     """Production goes on, nothing goes out. Again is the same."""
     call = current(router)
-    return _switch(
-        call.app.controls(call.tenant).set("PAUSE_PUBLISH", by=call.who.subject, reason=body.reason)
-    )
+    return _switch(call.app.controls(call.tenant).set("PAUSE_PUBLISH", by=call.who.subject, reason=body.reason))
 
 
 @router.post("/v1/operations/stop", tags=["system"], summary="Emergency stop (operator)")

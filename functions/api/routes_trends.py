@@ -30,9 +30,7 @@ def list_trends(
     from chimera.adapters.postgres.trends import trend_of
 
     call = current(router)
-    rows = call.app.trends(call.tenant).page(
-        limit + 1, decode(cursor), keyword=keyword, min_velocity=min_velocity
-    )
+    rows = call.app.trends(call.tenant).page(limit + 1, decode(cursor), keyword=keyword, min_velocity=min_velocity)
     shown, following = page_of(rows, limit)
     return PageOf[TrendView](items=[trend_view(trend_of(row)) for row in shown], next_cursor=following)
 

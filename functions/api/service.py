@@ -57,9 +57,7 @@ def respond(event: Any, context: Any, app: App) -> dict[str, Any]:
         http = event["requestContext"]["http"]
         method, path = str(http["method"]).upper(), _path(event)
     except (KeyError, TypeError, AttributeError):
-        error = ChimeraError(
-            "VALIDATION_FAILED", "the event is not an API Gateway HTTP request (payload 2.0)", {}
-        )
+        error = ChimeraError("VALIDATION_FAILED", "the event is not an API Gateway HTTP request (payload 2.0)", {})
         return _finished(_built(_failure(error)), "")
     try:
         _known_route(method, path)
@@ -74,13 +72,13 @@ def respond(event: Any, context: Any, app: App) -> dict[str, Any]:
     return _finished(resolver.resolve(checked, context), request)
 
 
-@resolver.get("/openapi.json", include_in_schema=False)
+@resolver.get("/openapi.json", include_in_schema=False, enable_validation=False)
 def openapi_document() -> Response[str]:
     """The document that describes this API."""
     return Response(status_code=200, content_type="application/json", body=openapi_json(resolver))
 
 
-@resolver.get("/docs", include_in_schema=False)
+@resolver.get("/docs", include_in_schema=False, enable_validation=False)
 def docs() -> Response[Any]:
     """The document as a page."""
     return docs_response(resolver, resolver.current_event.headers)
@@ -120,17 +118,13 @@ def on_database_away(error: psycopg.OperationalError) -> Response[str]:
 def on_bad_value(error: psycopg.DataError) -> Response[str]:
     """A value that no column can hold, such as text with a NUL character."""
     logger.warning("a value was refused by the database: %s", error)
-    return _failure(
-        ChimeraError("VALIDATION_FAILED", "a value cannot be stored; is there a NUL character in it?", {})
-    )
+    return _failure(ChimeraError("VALIDATION_FAILED", "a value cannot be stored; is there a NUL character in it?", {}))
 
 
 def on_unexpected(error: Exception) -> Response[str]:
     """Anything else: logged whole, told without its inside."""
     logger.error("unexpected error in the API", exc_info=error)
-    return _failure(
-        ChimeraError("INTERNAL", "something went wrong here; it is logged under this request id", {})
-    )
+    return _failure(ChimeraError("INTERNAL", "something went wrong here; it is logged under this request id", {}))
 
 
 for kind, answer in {
@@ -155,17 +149,13 @@ class MethodNotAllowedError(ChimeraError):
 
 
 def _no_route(method: str, path: str) -> ChimeraError:
-    allowed = sorted(
-        {r.method for r in (*resolver._static_routes, *resolver._dynamic_routes) if r.rule.match(path)}
-    )
+    allowed = sorted({r.method for r in (*resolver._static_routes, *resolver._dynamic_routes) if r.rule.match(path)})
     if allowed:
         details = {"method": method, "allowed": allowed}
         return MethodNotAllowedError(
             "NOT_FOUND", f"no {method[:20]} for {path[:200]}; there is {', '.join(allowed)}", details
         )
-    return ChimeraError(
-        "NOT_FOUND", f"no route {path[:200]}; the routes are in /openapi.json", {"path": path[:200]}
-    )
+    return ChimeraError("NOT_FOUND", f"no route {path[:200]}; the routes are in /openapi.json", {"path": path[:200]})
 
 
 def _known_route(method: str, path: str) -> None:
@@ -188,9 +178,7 @@ def _failure(error: ChimeraError) -> Response[str]:
     if isinstance(error, MethodNotAllowedError):
         headers["Allow"] = ", ".join(error.details["allowed"])
     text = json.dumps(body, ensure_ascii=False, default=str)
-    return Response(
-        status_code=error.http_status, content_type="application/json", body=text, headers=dict(headers)
-    )
+    return Response(status_code=error.http_status, content_type="application/json", body=text, headers=dict(headers))
 
 
 def _built(response: Response[str]) -> dict[str, Any]:
@@ -231,6 +219,5 @@ def _field(location: tuple[Any, ...]) -> str:
     """`("body", "duration_seconds")` -> `duration_seconds`: the name as the caller wrote it."""
     parts = [str(part) for part in location]
     return (
-        ".".join(parts[1:] if len(parts) > 1 and parts[0] in ("body", "query", "path", "header") else parts)
-        or "body"
+        ".".join(parts[1:] if len(parts) > 1 and parts[0] in ("body", "query", "path", "header") else parts) or "body"
     )

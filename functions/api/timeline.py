@@ -44,9 +44,7 @@ def timeline(app: App, executions: Sequence[str]) -> Timeline:
     """All events in the order in which they happened."""
     found = histories(app, executions)
     events = [_event(execution, event) for execution, listed in found.items() for event in listed]
-    return Timeline(
-        executions=list(found), events=sorted(events, key=lambda e: (e.at, e.execution_id, e.event_id))
-    )
+    return Timeline(executions=list(found), events=sorted(events, key=lambda e: (e.at, e.execution_id, e.event_id)))
 
 
 def _event(execution: str, event: dict[str, Any]) -> TimelineEvent:

@@ -11,4 +11,5 @@ from chimera.usecases.verdict import CloseFailed, close_failed
 @function(CloseFailed)
 def handler(event: CloseFailed, app: App) -> dict[str, Any]:
     """The failure's cause, kept in the content's row."""
-    return close_failed(event, app.content(event.tenant_id))
+    tenant = event.tenant_id
+    return close_failed(event, app.content(tenant), app.reviews(tenant))

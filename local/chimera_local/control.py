@@ -1,22 +1,28 @@
-"""The Step Functions endpoint of this machine: AWS's own wire protocol (JSON 1.0) on 127.0.0.1, behind a
-secret.
+"""The Step Functions endpoint of this machine: AWS's wire protocol (JSON 1.0) on a socket of our own.
 
-Functions and other `chimera` commands start executions and answer tokens here exactly as they do on AWS.
+Functions and other `chimera` commands start executions and answer tokens here exactly as they do on AWS. It is a
+Unix socket, which only this user can open: it works where there is no network at all, not even a loopback one.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
+import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any, Protocol, TypeAlias, cast
 
 from chimera.errors import ChimeraError
 
 from chimera_local.asl.execution import Account
 from chimera_local.asl.model import ExecutionDescription, HistoryEvent, Status
+from chimera_local.postgres import SOCKET_BYTES
 
 JSON: TypeAlias = Any
 CONTENT_TYPE = "application/x-amz-json-1.0"
@@ -35,9 +41,7 @@ class Engine(Protocol):
         self, machine: str | None = None, status: Status | None = None, limit: int = 100
     ) -> list[ExecutionDescription]: ...
     def history(self, execution_id: str) -> list[HistoryEvent]: ...
-    def stop_execution(
-        self, execution_id: str, error: str | None = None, cause: str | None = None
-    ) -> None: ...
+    def stop_execution(self, execution_id: str, error: str | None = None, cause: str | None = None) -> None: ...
     def send_task_success(self, token: str, output: JSON) -> None: ...
     def send_task_failure(self, token: str, error: str | None = None, cause: str | None = None) -> None: ...
     def send_task_heartbeat(self, token: str) -> None: ...
@@ -54,9 +58,19 @@ class ServiceError(Exception):
 
 
 class ControlServer:
-    """Listens on a free port of 127.0.0.1 from the start; answers 503 until `engine` is set."""
+    """Listens from the start; answers 503 until `engine` is set.
 
-    def __init__(self, secret: str, engine: Engine | None = None, *, account: Account | None = None) -> None:
+    The socket is in `home` where its path is short enough, else in a folder of its own under the temporary one.
+    """
+
+    def __init__(
+        self,
+        secret: str,
+        engine: Engine | None = None,
+        *,
+        home: Path | None = None,
+        account: Account | None = None,
+    ) -> None:
         if len(secret) < 16:
             raise ValueError(f"the control secret has {len(secret)} characters, expected at least 16")
         self.engine = engine
@@ -77,10 +91,14 @@ class ControlServer:
         class Handler(_Handler):
             server_control = control
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        # closing waits for no idle keep-alive connection
-        self._server.block_on_close = False
+        self._folder: Path | None = None
+        self._path = (home or Path("/")) / "control.sock"
+        if home is None or len(os.fsencode(self._path)) > SOCKET_BYTES:
+            self._folder = Path(tempfile.mkdtemp(prefix="chimera-control-"))
+            self._path = self._folder / "control.sock"
+        self._path.unlink(missing_ok=True)  # of an engine that was killed
+        self._server = _Server(str(self._path), Handler)
+        self._path.chmod(0o600)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True, name="control"
         )
@@ -88,14 +106,17 @@ class ControlServer:
 
     @property
     def endpoint(self) -> str:
-        """`http://127.0.0.1:PORT`."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        """`unix:PATH` of the socket."""
+        return f"unix:{self._path}"
 
     def close(self) -> None:
         """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        self._path.unlink(missing_ok=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def allowed(self, authorization: str) -> bool:
         """Whether the header carries the secret."""
@@ -127,9 +148,7 @@ class ControlServer:
         try:
             value = json.loads(text)
         except ValueError as error:
-            raise ServiceError(
-                "InvalidExecutionInput", f"Invalid State Machine Execution Input: '{error}'"
-            ) from error
+            raise ServiceError("InvalidExecutionInput", f"Invalid State Machine Execution Input: '{error}'") from error
         execution = engine.start_execution(machine, value, _optional(request, "name"))
         described = engine.describe(execution)
         return {"executionArn": self._arn(described), "startDate": described.started_at}
@@ -150,9 +169,7 @@ class ControlServer:
         machine = _optional(request, "stateMachineArn")
         status = _optional(request, "statusFilter")
         if status is not None and status not in STATUSES:
-            raise ServiceError(
-                "ValidationException", f"statusFilter {status!r} is none of {', '.join(STATUSES)}"
-            )
+            raise ServiceError("ValidationException", f"statusFilter {status!r} is none of {', '.join(STATUSES)}")
         found = engine.list_executions(
             machine.rsplit(":", 1)[-1] if machine else None,
             cast(Status | None, status),
@@ -169,9 +186,7 @@ class ControlServer:
             raise ServiceError("InvalidToken", f"Invalid Token: {token[:100]!r}")
         start, size = int(token), _count(request, 100)
         with_data = request.get("includeExecutionData", True) is not False
-        answer: dict[str, JSON] = {
-            "events": [_event(event, with_data) for event in events[start : start + size]]
-        }
+        answer: dict[str, JSON] = {"events": [_event(event, with_data) for event in events[start : start + size]]}
         if start + size < len(events):
             answer["nextToken"] = str(start + size)
         return answer
@@ -217,11 +232,19 @@ class ControlServer:
         return answer
 
 
+class _Server(ThreadingMixIn, UnixStreamServer):
+    daemon_threads = True
+    block_on_close = False  # an idle connection is not waited for
+    request_queue_size = 64
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away in the middle is nothing to report."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     server_control: ControlServer
     protocol_version = "HTTP/1.1"
     timeout = 30
-    disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
         try:
@@ -246,9 +269,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not length.isdigit() or int(length) > MAX_BODY_BYTES:
             self.close_connection = True
-            raise ServiceError(
-                "SerializationException", f"a body of at most {MAX_BODY_BYTES} bytes is expected", 413
-            )
+            raise ServiceError("SerializationException", f"a body of at most {MAX_BODY_BYTES} bytes is expected", 413)
         body = self.rfile.read(int(length))
         if not self.server_control.allowed(self.headers.get("Authorization", "")):
             raise ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token", 403)
@@ -274,18 +295,14 @@ def _required(request: dict[str, JSON], field: str) -> str:
 def _optional(request: dict[str, JSON], field: str) -> str | None:
     value = request.get(field)
     if value is not None and not isinstance(value, str):
-        raise ServiceError(
-            "ValidationException", f"{field} must be a string, but was {json.dumps(value)[:100]}"
-        )
+        raise ServiceError("ValidationException", f"{field} must be a string, but was {json.dumps(value)[:100]}")
     return value
 
 
 def _count(request: dict[str, JSON], default: int) -> int:
     value = request.get("maxResults") or default
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1000:
-        raise ServiceError(
-            "ValidationException", f"maxResults must be from 1 to 1000, but was {value!r}"[:200]
-        )
+        raise ServiceError("ValidationException", f"maxResults must be from 1 to 1000, but was {value!r}"[:200])
     return value
 
 

@@ -174,8 +174,7 @@ class _Reachability:
         }
         self._contact = settings.http_contact
         self._threads = [
-            threading.Thread(target=self._ask, args=(name, url), daemon=True)
-            for name, url in self._sources.items()
+            threading.Thread(target=self._ask, args=(name, url), daemon=True) for name, url in self._sources.items()
         ]
         for thread in self._threads:
             thread.start()
@@ -244,7 +243,5 @@ def _keys(settings: Settings) -> list[Finding]:
         elif key in present:
             found.append(Finding(key, "ok", f"set; used by {', '.join(users[key])}"))
         else:
-            found.append(
-                Finding(key, "missing", "not set", f"would give: {purpose} ({', '.join(users[key])})")
-            )
+            found.append(Finding(key, "missing", "not set", f"would give: {purpose} ({', '.join(users[key])})"))
     return broken + found

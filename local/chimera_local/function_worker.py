@@ -70,9 +70,7 @@ def _load(module: str) -> Callable[[Any, Any], Any]:
     return handler
 
 
-def serve(
-    channel: socket.socket, module: str, arn: str, memory_mb: int, log_group: str, log_stream: str
-) -> None:
+def serve(channel: socket.socket, module: str, arn: str, memory_mb: int, log_group: str, log_stream: str) -> None:
     """Answer invocations one after the other until the engine closes the channel."""
     threading.Thread(target=_end_with_the_engine, args=(channel,), daemon=True, name="lifeline").start()
     handler: Callable[[Any, Any], Any] | None = None

@@ -186,7 +186,11 @@ class LambdaPool:
             if self._host is not None:
                 process, orders = self._host
                 orders.close()  # the host ends its workers, then itself
-                process.wait(10)
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
                 self._host = None
 
     def __enter__(self) -> LambdaPool:
@@ -212,20 +216,12 @@ class LambdaPool:
         cancel: threading.Event | None,
         request_id: str,
     ) -> dict[str, Any]:
-        seconds = (
-            limits.timeout_seconds
-            if timeout_seconds is None
-            else min(limits.timeout_seconds, timeout_seconds)
-        )
+        seconds = limits.timeout_seconds if timeout_seconds is None else min(limits.timeout_seconds, timeout_seconds)
         worker = self._take(name, limits)
         deadline = time.monotonic() + seconds
         try:
-            frames.send(
-                worker.channel, {"payload": text, "request_id": request_id, "deadline": time.time() + seconds}
-            )
-            while not frames.readable(
-                worker.channel, min(max(deadline - time.monotonic(), 0), 0.1 if cancel else 60)
-            ):
+            frames.send(worker.channel, {"payload": text, "request_id": request_id, "deadline": time.time() + seconds})
+            while not frames.readable(worker.channel, min(max(deadline - time.monotonic(), 0), 0.1 if cancel else 60)):
                 if cancel is not None and cancel.is_set():
                     self._end(worker, grace=0)
                     raise FunctionError("States.Timeout", "cancelled", request_id=request_id)
@@ -292,9 +288,7 @@ class LambdaPool:
         )
         too_many = len(everyone) + sum(self._busy.values()) - self._max_workers
         oldest = time.monotonic() - self._idle_seconds
-        gone = [
-            pair for number, pair in enumerate(everyone) if number < too_many or pair[0].idle_since < oldest
-        ]
+        gone = [pair for number, pair in enumerate(everyone) if number < too_many or pair[0].idle_since < oldest]
         for worker, name in gone:
             self._idle[name].remove(worker)
         return [worker for worker, _ in gone]

@@ -154,9 +154,7 @@ class _Server(ThreadingHTTPServer):
                 self._connections.add(request)
         if full:
             try:
-                request.send(
-                    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-                )
+                request.send(b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
             except OSError:
                 pass
             self.shutdown_request(request)
@@ -282,9 +280,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(raw, errors="replace")
         host = re.sub(r":\d+$", "", self.headers.get("Host", "")).lower()
         if host not in self.gateway_of.hosts:  # a page of the web that lets its name point to 127.0.0.1
-            raise self._refuse(
-                421, "VALIDATION_FAILED", f"this server does not answer for host {host[:100]!r}"
-            )
+            raise self._refuse(421, "VALIDATION_FAILED", f"this server does not answer for host {host[:100]!r}")
         if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
             raise self._refuse(404, "NOT_FOUND", f"there is no {path[:200]!r}")
         body = self._body()
@@ -296,9 +292,7 @@ class _Handler(BaseHTTPRequestHandler):
             claims = None if OPEN_PATHS.fullmatch(path) else self._authorize()
             self._call_api(path, query, body, claims)
 
-    def _refuse(
-        self, status: int, code: str, message: str, headers: dict[str, str] | None = None
-    ) -> _Refused:
+    def _refuse(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> _Refused:
         return _Refused(status, ChimeraError(code, message, {}), headers)
 
     def _body(self) -> bytes:
@@ -310,9 +304,7 @@ class _Handler(BaseHTTPRequestHandler):
             return b""
         if not re.fullmatch(r"\d{1,18}", lengths[0]):
             self.close_connection = True
-            raise self._refuse(
-                400, "VALIDATION_FAILED", f"Content-Length {lengths[0][:50]!r} is not a number"
-            )
+            raise self._refuse(400, "VALIDATION_FAILED", f"Content-Length {lengths[0][:50]!r} is not a number")
         length = int(lengths[0])
         self._reader.at = time.monotonic() + BODY_SECONDS
         if length > MAX_BODY_BYTES:
@@ -340,18 +332,14 @@ class _Handler(BaseHTTPRequestHandler):
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         try:
             if scheme.lower() != "bearer" or not token.strip():
-                raise ChimeraError(
-                    "UNAUTHENTICATED", "a bearer token is expected; get one with `chimera token`", {}
-                )
+                raise ChimeraError("UNAUTHENTICATED", "a bearer token is expected; get one with `chimera token`", {})
             return self.gateway_of.verify(token.strip())
         except ChimeraError as error:
             raise _Refused(error.http_status, error, {"www-authenticate": "Bearer"}) from error
 
     def _channel_file(self, below: str) -> None:
         if self.command not in ("GET", "HEAD"):
-            raise self._refuse(
-                405, "VALIDATION_FAILED", "the channel is read with GET or HEAD", {"allow": "GET, HEAD"}
-            )
+            raise self._refuse(405, "VALIDATION_FAILED", "the channel is read with GET or HEAD", {"allow": "GET, HEAD"})
         headers = {name.lower(): value for name, value in self.headers.items()}
         answer = channel_files.answer(self.gateway_of.channel, below, headers)
         if answer is None:
@@ -391,6 +379,8 @@ class _Handler(BaseHTTPRequestHandler):
             answer = self.gateway_of.invoke(event)
         except FunctionError as error:
             raise self._failed(error) from error
+        except ChimeraError as error:
+            raise _Refused(error.http_status, error) from error
         self._send_answer(answer)
 
     def _failed(self, error: FunctionError) -> _Refused:
@@ -419,9 +409,7 @@ class _Handler(BaseHTTPRequestHandler):
             cookies = [str(cookie) for cookie in answer.get("cookies") or []]
         except (TypeError, ValueError, AttributeError) as error:
             raise self._refuse(500, "INTERNAL", "the API gave an answer that is no HTTP answer") from error
-        flat = [
-            (name, value) for name, values in headers.items() if name not in _OWN_HEADERS for value in values
-        ]
+        flat = [(name, value) for name, values in headers.items() if name not in _OWN_HEADERS for value in values]
         flat += [("set-cookie", cookie) for cookie in cookies]
         clean = all(re.fullmatch(r"[\w-]+", n) and not re.search(r"[\r\n\0]", v) for n, v in flat)
         if not clean or not 200 <= status <= 599:
@@ -435,9 +423,7 @@ class _Handler(BaseHTTPRequestHandler):
         own = {"content-type": "application/json", "content-length": str(len(body))}
         self._send(status, {**own, **(headers or {})}, body)
 
-    def _send(
-        self, status: int, headers: Mapping[str, str] | list[tuple[str, str]], body: bytes = b""
-    ) -> None:
+    def _send(self, status: int, headers: Mapping[str, str] | list[tuple[str, str]], body: bytes = b"") -> None:
         pairs = headers if isinstance(headers, list) else list(headers.items())
         self.send_response_only(status)
         self.send_header("date", self.date_time_string())

@@ -103,9 +103,7 @@ def supervise(spec: dict[str, Any]) -> int:
         if time.monotonic() >= kill_at:
             _signal_group(job.pid, signal.SIGKILL)
     _signal_group(job.pid, signal.SIGKILL)  # what the job started and left behind
-    code = (
-        job.returncode if job.returncode >= 0 else 128 - job.returncode
-    )  # as a shell and Batch count signals
+    code = job.returncode if job.returncode >= 0 else 128 - job.returncode  # as a shell and Batch count signals
     if code == 0 and reason == ENGINE_GONE:
         reason = ""  # it had finished in that very moment
     outcome = {"job_id": spec["job_id"], "exit_code": code, "reason": reason, "stopped_at": time.time()}

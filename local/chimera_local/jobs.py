@@ -141,11 +141,7 @@ def progress_of(home: Path, name_part: str) -> float | None:
     running = []
     for path in (home / "work").glob("*/job.json"):
         record = _read(path)
-        if (
-            name_part in record.get("job_name", "")
-            and record.get("answer") is None
-            and not record.get("failed")
-        ):
+        if name_part in record.get("job_name", "") and record.get("answer") is None and not record.get("failed"):
             running.append((record.get("started_at", 0.0), path.parent.name))
     return _progress(home / "logs" / "jobs" / f"{max(running)[1]}.log") if running else None
 
@@ -204,17 +200,13 @@ class _Job:
         wanted = _text(arguments, "JobDefinition").rsplit("/", 1)[-1].split(":")[0]
         self._queue = _text(arguments, "JobQueue")
         if wanted not in definitions:
-            raise _refused(
-                f"JobDefinition {wanted!r} is not known; there are: {', '.join(sorted(definitions))}"
-            )
+            raise _refused(f"JobDefinition {wanted!r} is not known; there are: {', '.join(sorted(definitions))}")
         self._definition = definitions[wanted]
         if not self._definition.program.is_file():
             raise _refused(f"the program of JobDefinition {wanted!r} is missing: {self._definition.program}")
         overrides = arguments.get("ContainerOverrides") or {}
         command = overrides.get("Command") or []
-        if not isinstance(command, list) or not all(
-            isinstance(part, str) and "\0" not in part for part in command
-        ):
+        if not isinstance(command, list) or not all(isinstance(part, str) and "\0" not in part for part in command):
             raise _refused("ContainerOverrides.Command is not a list of strings")
         self._argv = [sys.executable, str(self._definition.program), *command]
         self._environment = _environment(overrides.get("Environment") or [])
@@ -301,9 +293,7 @@ class _Job:
     ) -> dict[str, Any]:
         self._outcome_path.unlink(missing_ok=True)
         record["started_at"] = time.time()
-        write_json(
-            self._record_path, record
-        )  # before it starts: a crash from here on is seen by the next call
+        write_json(self._record_path, record)  # before it starts: a crash from here on is seen by the next call
         with self._log.open("ab") as log:
             log.write(f"--- attempt {number} of job {record['job_id']}\n".encode())
         definition = self._definition
@@ -453,11 +443,7 @@ def _environment(pairs: JSON) -> dict[str, str]:
     found: dict[str, str] = {}
     for pair in pairs if isinstance(pairs, list) else [None]:
         name, value = (pair.get("Name"), pair.get("Value")) if isinstance(pair, dict) else (None, None)
-        if (
-            not isinstance(name, str)
-            or not isinstance(value, str)
-            or not re.fullmatch(r"[A-Za-z_]\w{0,127}", name)
-        ):
+        if not isinstance(name, str) or not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_]\w{0,127}", name):
             raise _refused("ContainerOverrides.Environment must be a list of {Name, Value} with strings")
         if name.startswith("AWS_BATCH"):
             raise _refused(f"the environment variable {name} is reserved")

@@ -101,18 +101,11 @@ class EmbeddedPostgres:
             self._users = None
         with open_lock(self._home / "postgres.users") as users:
             if try_lock(users) and self._postmaster() is not None:
-                _pg(
-                    "pg_ctl",
-                    "-D",
-                    str(self._data),
-                    "-m",
-                    "fast",
-                    "-w",
-                    "-t",
-                    "30",
-                    "stop",
-                    account=_account(),
-                )
+                sockets = Path(self._pidfile_lines()[4])
+                stop = ("pg_ctl", "-D", str(self._data), "-m", "fast", "-w", "-t", "30", "stop")
+                _pg(*stop, account=_account())
+                if sockets != self._data:
+                    shutil.rmtree(sockets, ignore_errors=True)
 
     def __enter__(self) -> EmbeddedPostgres:
         self.start()
@@ -181,9 +174,7 @@ class EmbeddedPostgres:
             if log.is_file() and log.stat().st_size > 10_000_000:
                 log.replace(self._data / "log.1")
             seconds = str(int(START_SECONDS))
-            _pg(
-                "pg_ctl", "-D", str(self._data), "-l", str(log), "-w", "-t", seconds, "start", account=account
-            )
+            _pg("pg_ctl", "-D", str(self._data), "-l", str(log), "-w", "-t", seconds, "start", account=account)
         self._socket_dir = self._pidfile_lines()[4]
         deadline = time.monotonic() + START_SECONDS
         while True:  # a server that another process started may still be replaying its log
@@ -296,8 +287,7 @@ class EmbeddedPostgres:
                 if role not in roles:
                     connection.execute(
                         sql.SQL(
-                            "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE "
-                            "NOBYPASSRLS NOREPLICATION"
+                            "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS NOREPLICATION"
                         ).format(sql.Identifier(role))
                     )
             databases = {row[0] for row in connection.execute("SELECT datname FROM pg_database")}
@@ -306,15 +296,11 @@ class EmbeddedPostgres:
                     continue
                 name = sql.Identifier(database)
                 connection.execute(
-                    sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(
-                        name, sql.Identifier(owner)
-                    )
+                    sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(name, sql.Identifier(owner))
                 )
                 connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name))
                 for role in others:
-                    connection.execute(
-                        sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, sql.Identifier(role))
-                    )
+                    connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, sql.Identifier(role)))
         with psycopg.connect(self._url("postgres", "chimera"), autocommit=True) as connection:
             # again every time, for a kill -9 may have come between any two of these
             connection.execute("GRANT CONNECT ON DATABASE chimera TO chimera_app")

@@ -20,7 +20,7 @@ WAITING = ("waiting_review", "waiting_approval")
 def start_run(world: World, options: RunOptions, run_id: str | None = None) -> str:
     """Start the supervisor; gives the run's id. The row is entered before, so that the run can always be found."""
     run_id = run_id or new_id()
-    event = {
+    event: dict[str, Any] = {
         "tenant_id": world.tenant,
         "run_id": run_id,
         "options": options.model_dump(mode="json"),

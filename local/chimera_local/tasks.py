@@ -28,9 +28,7 @@ class LocalTasks:
         except FunctionError as error:
             raise TaskFailure(error.error_type, error.cause) from error
 
-    def run_job(
-        self, job_key: str, arguments: JSON, *, timeout_seconds: float | None, cancel: threading.Event
-    ) -> JSON:
+    def run_job(self, job_key: str, arguments: JSON, *, timeout_seconds: float | None, cancel: threading.Event) -> JSON:
         """Run the job, or find it finished; raises TaskFailure as Batch's integration does."""
         try:
             return self._jobs.run(job_key, arguments, timeout_seconds=timeout_seconds, cancel=cancel)

@@ -104,7 +104,7 @@ class World:
         from chimera_local.tasks import LocalTasks
 
         secret = secrets.token_urlsafe(24)
-        control = ControlServer(secret)
+        control = ControlServer(secret, home=settings.home_path)
         self._closers.append(control.close)
         settings = settings.model_copy(
             update={"workflows_endpoint": control.endpoint, "workflows_secret": secret}

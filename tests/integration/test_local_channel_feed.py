@@ -30,7 +30,20 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 BASE = "http://127.0.0.1:8787"
 HOSTILE = 'مرحبا 👋 <script>alert("x")</script> & "Tom\'s" ]]> \x00\x0b\ufffe {braces} %s'
 
-FFMPEG = "-v error -f lavfi -i testsrc=d=2:s=180x320:r=10 -c:v libx264 -preset ultrafast -pix_fmt yuv420p".split()
+FFMPEG = [
+    "-v",
+    "error",
+    "-f",
+    "lavfi",
+    "-i",
+    "testsrc=d=2:s=180x320:r=10",
+    "-c:v",
+    "libx264",
+    "-preset",
+    "ultrafast",
+    "-pix_fmt",
+    "yuv420p",
+]
 
 
 @pytest.fixture(scope="session")

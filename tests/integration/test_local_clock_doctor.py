@@ -1,5 +1,4 @@
-"""The clock keeps going whatever its callables do; the doctor tells what is there; the log holds no
-content."""
+"""The clock outlives its callables' errors; the doctor tells what is there; the log holds no content."""
 
 from __future__ import annotations
 
@@ -57,9 +56,7 @@ def test_the_doctor_names_what_is_there_and_what_is_not(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-not-shown")
     monkeypatch.delenv("ELEVENLABS_API_KEY", raising=False)
     closed = "http://127.0.0.1:9"
-    settings = Settings(
-        home=tmp_path / "new", hackernews_url=silent, wikimedia_url=closed, google_trends_url=closed
-    )
+    settings = Settings(home=tmp_path / "new", hackernews_url=silent, wikimedia_url=closed, google_trends_url=closed)
     found: dict[str, Finding] = {finding.name: finding for finding in report(settings)}
     for name in ("python", "ffmpeg", "voice", "fonts", "home", "database", "engine"):
         assert found[name].status == "ok", found[name]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,8 +116,10 @@ def workflows(server: ControlServer) -> HttpWorkflows:
 def raw(
     server: ControlServer, operation: str, body: bytes | str | dict[str, Any], secret: str = SECRET
 ) -> tuple[int, dict[str, Any]]:
-    connection = http.client.HTTPConnection(server.endpoint.removeprefix("http://"), timeout=20)
+    connection = http.client.HTTPConnection("localhost", timeout=20)
+    connection.sock = socket.socket(socket.AF_UNIX)
     try:
+        connection.sock.connect(server.endpoint.removeprefix("unix:"))
         connection.request(
             "POST",
             "/",
@@ -186,9 +191,7 @@ def test_stop_hands_the_cause_on(workflows: HttpWorkflows, engine: FakeEngine) -
 def test_the_wire_carries_awss_error_shapes(server: ControlServer) -> None:
     prefix = "AWSStepFunctions."
     arn = "arn:aws:states:x:0:stateMachine:creation"
-    status, answer = raw(
-        server, prefix + "StartExecution", {"stateMachineArn": arn, "name": "n", "input": "{}"}
-    )
+    status, answer = raw(server, prefix + "StartExecution", {"stateMachineArn": arn, "name": "n", "input": "{}"})
     assert status == 200
     assert answer["startDate"] == 1000.25
     assert raw(server, prefix + "ListExecutions", {})[1]["executions"][0]["name"] == "n"
@@ -221,13 +224,25 @@ def test_the_wire_carries_awss_error_shapes(server: ControlServer) -> None:
 def test_without_the_secret_nothing_is_done(server: ControlServer, engine: FakeEngine) -> None:
     body = {"stateMachineArn": "creation", "name": "n", "input": "{}"}
     for secret in ("", "wrong", SECRET + "x", "é"):
-        status, answer = raw(
-            server, "AWSStepFunctions.StartExecution", body, secret.encode().decode("latin-1")
-        )
+        status, answer = raw(server, "AWSStepFunctions.StartExecution", body, secret.encode().decode("latin-1"))
         assert (status, answer["__type"]) == (403, "MissingAuthenticationTokenException")
     assert engine.executions == {}
     with pytest.raises(error_class("UNAUTHENTICATED")):
         HttpWorkflows(server.endpoint, "wrong").start("creation", "n", {})
+
+
+def test_only_this_user_can_open_the_socket_and_it_goes_with_the_server(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 120)
+    for home in (tmp_path, long):
+        home.mkdir(exist_ok=True)
+        (home / "control.sock").touch()  # what a killed engine left
+        server = ControlServer(SECRET, FakeEngine(), home=home)
+        path = Path(server.endpoint.removeprefix("unix:"))
+        assert (path.parent == home) is (home != long)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        HttpWorkflows(server.endpoint, SECRET).start("creation", "n", {})
+        server.close()
+        assert not path.exists()
 
 
 def test_an_engine_that_starts_or_is_gone_is_offline(server: ControlServer) -> None:
@@ -236,5 +251,7 @@ def test_an_engine_that_starts_or_is_gone_is_offline(server: ControlServer) -> N
         HttpWorkflows(server.endpoint, SECRET).describe("creation:n")
     with pytest.raises(error_class("AGENT_OFFLINE")):
         HttpWorkflows("http://127.0.0.1:9", SECRET).describe("creation:n")
+    with pytest.raises(error_class("AGENT_OFFLINE")):
+        HttpWorkflows("unix:/nowhere/control.sock", SECRET).describe("creation:n")
     with pytest.raises(error_class("AGENT_OFFLINE")):
         HttpWorkflows("", SECRET).describe("creation:n")

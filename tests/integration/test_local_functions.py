@@ -124,9 +124,7 @@ def test_an_exception_is_reported_by_its_class_name_with_the_stack(pool: LambdaP
 
 
 @pytest.mark.parametrize(("op", "how"), [("exit", "exit status 3"), ("die", "signal: kill")])
-def test_a_worker_that_ends_is_an_exit_error_and_the_next_call_works(
-    pool: LambdaPool, op: str, how: str
-) -> None:
+def test_a_worker_that_ends_is_an_exit_error_and_the_next_call_works(pool: LambdaPool, op: str, how: str) -> None:
     error = error_of(pool, {"op": op})
     assert error.error_type == "Runtime.ExitError"
     assert error.error_message.endswith(f"Runtime exited with error: {how}")
@@ -148,9 +146,7 @@ def test_a_module_that_does_not_load_and_a_function_that_is_not_there(pool: Lamb
 
 
 def test_256_kib_is_the_limit_on_both_sides(pool: LambdaPool) -> None:
-    assert (
-        len(pool.invoke("echo", {"op": "big", "size": 262_142})) == 262_142
-    )  # with its quotes: exactly 256 KiB
+    assert len(pool.invoke("echo", {"op": "big", "size": 262_142})) == 262_142  # with its quotes: exactly 256 KiB
     assert error_of(pool, {"op": "big", "size": 262_143}).error_type == "States.DataLimitExceeded"
     assert error_of(pool, "x" * 262_143).error_type == "States.DataLimitExceeded"
     assert len(pool.invoke("echo", {"op": "big", "size": 300_000}, max_bytes=SYNCHRONOUS_BYTES)) == 300_000
@@ -178,9 +174,7 @@ def test_the_functions_own_timeout_is_lambdas_error(tmp_path: Path, code: Path) 
     limits = {"echo": FunctionLimits(timeout_seconds=1.0)}
     settings = Settings(home=tmp_path / "home")
     with LambdaPool(settings, prefix="testfunctions", python_path=[code], limits=limits) as pool:
-        error = error_of(
-            pool, {"op": "sleep", "seconds": 600, "mark": str(tmp_path / "m")}, timeout_seconds=60
-        )
+        error = error_of(pool, {"op": "sleep", "seconds": 600, "mark": str(tmp_path / "m")}, timeout_seconds=60)
     assert error.error_type == "Sandbox.Timedout"
     assert error.error_message.endswith("Task timed out after 1.00 seconds")
 
@@ -207,9 +201,7 @@ def test_over_the_concurrency_limit_lambda_says_too_many_requests(pool: LambdaPo
     go = tmp_path / "go"
     marks = [tmp_path / "a", tmp_path / "b"]
     threads = [
-        threading.Thread(
-            target=pool.invoke, args=("echo", {"op": "wait", "mark": str(mark), "until": str(go)})
-        )
+        threading.Thread(target=pool.invoke, args=("echo", {"op": "wait", "mark": str(mark), "until": str(go)}))
         for mark in marks
     ]
     for thread in threads:

@@ -1,5 +1,4 @@
-"""The gateway over real sockets: API Gateway's events, the authorizer, the channel's files, and rough
-clients."""
+"""The gateway over real sockets: API Gateway's events, authorizer, the channel's files, rough clients."""
 
 from __future__ import annotations
 
@@ -205,6 +204,7 @@ def test_open_paths_need_no_token_and_all_others_do(gateway: Gateway, api: Api) 
         (FunctionError("Sandbox.Timedout", ""), 504, "PROVIDER_TIMEOUT"),
         (FunctionError("Runtime.ExitError", "secret text"), 500, "INTERNAL"),
         (RuntimeError("secret text"), 500, "INTERNAL"),
+        (ChimeraError("AGENT_OFFLINE", "starting"), 503, "AGENT_OFFLINE"),
     ],
 )
 def test_a_function_that_fails_is_answered_in_the_contracts_shape(
@@ -324,18 +324,14 @@ def spoken(gateway: Gateway, text: bytes) -> bytes:
         b"BREW /health HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
 )
-def test_malformed_requests_get_an_error_and_the_connection_is_closed(
-    gateway: Gateway, api: Api, text: bytes
-) -> None:
+def test_malformed_requests_get_an_error_and_the_connection_is_closed(gateway: Gateway, api: Api, text: bytes) -> None:
     answer = spoken(gateway, text)
     assert b'"success": false' in answer
     assert api.events == []
     assert ask(gateway, "GET", "/health")[0] == 200
 
 
-def test_a_slow_sender_is_cut_off_though_bytes_keep_coming(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_sender_is_cut_off_though_bytes_keep_coming(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chimera_local.gateway.HEAD_SECONDS", 0.5)
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\n")

@@ -22,7 +22,7 @@ from pathlib import Path
 what = sys.argv[1]
 with open("starts", "a") as file: file.write("x")
 print("args", sys.argv[1:], "env", os.environ.get("GREETING"), os.environ.get("AWS_SECRET_ACCESS_KEY"),
-flush=True)
+    flush=True)
 if what == "fail":
     for n in range(30): print("line", n)
     print(json.dumps({"success": False, "error": {"code": "QUALITY_FAILED", "message": "too dark"}}))
@@ -78,9 +78,7 @@ def wait_for(path: Path) -> str:
 def ended(pids: list[int]) -> bool:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        if not [
-            p for p in pids if psutil.pid_exists(p) and psutil.Process(p).status() != psutil.STATUS_ZOMBIE
-        ]:
+        if not [p for p in pids if psutil.pid_exists(p) and psutil.Process(p).status() != psutil.STATUS_ZOMBIE]:
             return True
         time.sleep(0.02)
     return False

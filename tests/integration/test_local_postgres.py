@@ -1,5 +1,4 @@
-"""The embedded database: whole after kill -9 of anything, stopped by its last user, closed to everybody
-else."""
+"""The embedded database: whole after kill -9 of anything, stopped by its last user, closed to others."""
 
 from __future__ import annotations
 
@@ -58,8 +57,7 @@ def test_roles_databases_and_migrations_are_there(home: Path) -> None:
         assert rows(postgres.owner_url, "SELECT version_num FROM alembic_version")
         roles = rows(
             postgres.app_url,
-            "SELECT rolname FROM pg_roles WHERE rolname LIKE 'chimera%' "
-            "AND NOT rolsuper AND NOT rolbypassrls",
+            "SELECT rolname FROM pg_roles WHERE rolname LIKE 'chimera%' AND NOT rolsuper AND NOT rolbypassrls",
         )
         assert sorted(roles) == [("chimera_app",), ("chimera_engine",), ("chimera_owner",)]
         assert rows(postgres.app_url, "SELECT '[1,2]'::vector::text") == [("[1,2]",)]
@@ -161,9 +159,7 @@ def test_half_a_cluster_from_a_killed_start_is_made_anew(home: Path) -> None:
         assert not list(other.glob("postgres.new-*"))
 
 
-def test_a_cluster_of_another_version_and_a_full_disk_say_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cluster_of_another_version_and_a_full_disk_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "postgres").mkdir()
     (tmp_path / "postgres" / "PG_VERSION").write_text("18\n")
     with pytest.raises(error_class("CONFLICT"), match="PostgreSQL 18"):
@@ -206,9 +202,7 @@ def test_a_killed_engine_is_not_found_and_not_in_the_way(tmp_path: Path) -> None
         print("held", flush=True)
         time.sleep(600)
     """
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()
     assert (found := find_engine(tmp_path)) is not None

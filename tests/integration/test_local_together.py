@@ -129,9 +129,7 @@ def test_a_machine_killed_in_its_job_goes_on_where_it_was(folder: Path) -> None:
     answer = json.loads(said)
     assert answer["found"]["status"] == "SUCCEEDED"
     assert answer["found"]["output"] == {"seen": 1, "status": "SUCCEEDED"}
-    assert (folder / "count").read_text() == "xx", (
-        "the function was tried twice, and not again after the kill"
-    )
+    assert (folder / "count").read_text() == "xx", "the function was tried twice, and not again after the kill"
     [starts] = (folder / "home" / "work").glob("*/starts")
     assert starts.read_text() == "xx", "the job was resumed in its own work folder"
     assert answer["types"].count("TaskFailed") == 1

@@ -25,7 +25,20 @@ def local(folder: Path, media: MediaStore) -> Platform:
 
 PLATFORMS: dict[str, Callable[[Path, MediaStore], Platform]] = {"local": local}
 
-FFMPEG = "-v error -f lavfi -i testsrc=d=2:s=180x320:r=10 -c:v libx264 -preset ultrafast -pix_fmt yuv420p".split()
+FFMPEG = [
+    "-v",
+    "error",
+    "-f",
+    "lavfi",
+    "-i",
+    "testsrc=d=2:s=180x320:r=10",
+    "-c:v",
+    "libx264",
+    "-preset",
+    "ultrafast",
+    "-pix_fmt",
+    "yuv420p",
+]
 
 
 @pytest.fixture(scope="module")

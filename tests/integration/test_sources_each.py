@@ -140,7 +140,8 @@ def test_wikipedia_leaves_out_what_is_no_topic(server: FakeServer) -> None:
 def google(title: str, traffic: str, namespace: str = "https://trends.example/1") -> str:
     return (
         f'<rss version="2.0" xmlns:ht="{namespace}"><channel><item><title>{title}</title>'
-        f"<ht:approx_traffic>{traffic}</ht:approx_traffic><pubDate>{format_datetime(NOW - timedelta(hours=1))}</pubDate>"
+        f"<ht:approx_traffic>{traffic}</ht:approx_traffic>"
+        f"<pubDate>{format_datetime(NOW - timedelta(hours=1))}</pubDate>"
         "<ht:news_item><ht:news_item_title>First headline</ht:news_item_title>"
         "<ht:news_item_snippet>What &amp;quot;happened&amp;quot;.</ht:news_item_snippet>"
         "<ht:news_item_url>https://example.org/a</ht:news_item_url><ht:news_item_source>Post</ht:news_item_source>"

@@ -336,6 +336,11 @@ def test_a_card_never_separates_a_number_from_its_scale() -> None:
     )
 
 
+def test_names_keep_their_numbers_whole() -> None:
+    title = "Magnitude 7.3 earthquake off the Coast of Fukushima Prefecture felt in many cities"
+    assert "7.3" in short_line(title)
+
+
 def test_figures_and_tags() -> None:
     assert figure_of("It deleted 4,000 databases in a day.") == "4,000 databases"
     assert figure_of("The fund paid $2.4 billion for it.") == "$2.4 billion"

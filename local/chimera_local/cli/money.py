@@ -102,7 +102,7 @@ def ls(limit: int, as_json: bool) -> int:
     """The newest entries."""
     with world(get_settings(), engine=False) as w:
         page = w.app.ledger(w.tenant).entries(limit=limit)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "seq": e.seq,
             "entry_type": e.entry_type,

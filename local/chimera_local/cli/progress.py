@@ -38,7 +38,7 @@ class StageProgress:
         self._tasks: dict[str, TaskID] = {}
         self._done: set[str] = set()
         self._started = time.monotonic()
-        self._last = ("", -1)
+        self._shown: dict[str, int] = {}
         self._bar = Progress(
             SpinnerColumn(finished_text="[green]✓[/]"),
             TextColumn("{task.description:34}"),
@@ -75,10 +75,12 @@ class StageProgress:
             if part is not None:
                 self._bar.update(self._tasks[stage], total=1.0, completed=part, note=note)
         else:
+            if part is None and stage in self._shown:
+                return
             step = int((part or 0) * 4)
-            if (stage, step) != self._last:
-                self._last = (stage, step)
-                shown = f" {part:.0%}" if part else ""
+            if self._shown.get(stage, -1) < step:
+                self._shown[stage] = step
+                shown = f" {part:.0%}" if part and step else ""
                 sys.stderr.write(f"[{time.monotonic() - self._started:6.1f}s] {label}{shown}\n")
                 sys.stderr.flush()
 

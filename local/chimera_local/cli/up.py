@@ -23,6 +23,7 @@ from chimera_local.world import World, world
 @click.option("--json", "as_json", is_flag=True, help="One JSON object once it is up.")
 def up(port: int, as_json: bool) -> int:
     """Serve the API, its documentation and the local channel's feed, and go on with every unfinished run."""
+    from chimera_local.functions import SYNCHRONOUS_BYTES
     from chimera_local.gateway import Gateway
 
     stop = threading.Event()
@@ -51,7 +52,9 @@ def up(port: int, as_json: bool) -> int:
             with world(settings, require_own=True, port=gateway.port, note=progress.update) as w:
                 progress.done("database")
                 progress.done("engine")
-                gateway.invoke = lambda event: w.pool.invoke("api", event)
+                gateway.invoke = lambda event: w.pool.invoke("api", event, max_bytes=SYNCHRONOUS_BYTES)
+                # an empty channel gets its feed; links follow a change of port
+                w.app.providers("platforms")["local"].rebuild()
                 gateway.start()
                 clock = start_clock(w)
                 try:
@@ -77,6 +80,7 @@ def up(port: int, as_json: bool) -> int:
                     progress.note("stopping")
                 finally:
                     clock.close()
+                    gateway.close()  # running requests end while the functions are still there
         finally:
             gateway.close()
     return 0
@@ -85,6 +89,7 @@ def up(port: int, as_json: bool) -> int:
 def start_clock(w: World) -> LocalClock:
     """What happens by the minute: signing and expiry, delivery of decisions, measuring what is due."""
     from chimera.usecases.analyst import measure_due
+    from chimera.usecases.publisher_sweep import settle_unknown
     from chimera.usecases.review import deliver_pending
 
     settings, tenant = w.app.settings, w.tenant
@@ -110,7 +115,15 @@ def start_clock(w: World) -> LocalClock:
         finally:
             app.close()
 
+    def unsettled() -> None:
+        app = App(settings)
+        try:
+            settle_unknown(app, tenant)
+        finally:
+            app.close()
+
     clock = LocalClock()
+    clock.every("unsettled_publications", unsettled, seconds=60)
     clock.every("cfo_sweep", cfo_sweep, seconds=10)
     clock.every("review_delivery", deliveries, seconds=10)
     clock.every("measure_due", measurements, seconds=60)

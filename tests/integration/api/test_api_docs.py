@@ -136,6 +136,7 @@ def test_the_page_needs_no_network(api: Any, document: dict[str, Any]) -> None:
     assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=", page.split("<script>")[0])
     assert "SwaggerUIBundle(swaggerUIOptions)" in page
     assert "/v1/ledger/verify" in page
+    assert 'updateUrl("/openapi.json")' in page
     packed = api("GET", "/docs", role=None, headers={"accept-encoding": "gzip, br"})
     assert packed.headers["Content-Encoding"] == "gzip"
     assert packed.raw["isBase64Encoded"] is True

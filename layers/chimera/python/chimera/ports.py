@@ -268,9 +268,7 @@ class ContentRows(Protocol):
         """Mark the task done or failed."""
         ...
 
-    def save_video(
-        self, content_id: str, title: str, video: dict[str, Any], assets: list[dict[str, Any]]
-    ) -> None:
+    def save_video(self, content_id: str, title: str, video: dict[str, Any], assets: list[dict[str, Any]]) -> None:
         """The video's facts and all files."""
         ...
 
@@ -343,9 +341,7 @@ class PublicationRows(PublicationsOfContent, Protocol):
         """It is posted."""
         ...
 
-    def ambiguous(
-        self, publication_id: str, *, attempt: int | None, error: dict[str, Any], worker_ended: bool
-    ) -> Row:
+    def ambiguous(self, publication_id: str, *, attempt: int | None, error: dict[str, Any], worker_ended: bool) -> Row:
         """The outcome of a send is not known."""
         ...
 
@@ -373,14 +369,20 @@ class ReviewRows(Protocol):
         """Ask for a decision about this version, once."""
         ...
 
-    def approve_in_advance(
-        self, kind: Any, subject_id: str, subject_hash: str, by: str, note: str = ""
-    ) -> Row:
+    def approve_in_advance(self, kind: Any, subject_id: str, subject_hash: str, by: str, note: str = "") -> Row:
         """Approved beforehand."""
         ...
 
     def decide(self, review_id: str, decision: Any, by: str, note: str, expected_hash: str) -> Row:
         """A person's decision about this version."""
+        ...
+
+    def page(self, limit: int, before: Cursor, status: str | None = None, kind: str | None = None) -> list[Row]:
+        """Newest first."""
+        ...
+
+    def expire(self, review_id: str) -> Row:
+        """Nobody answered in time: it counts as rejected."""
         ...
 
     def undelivered(self, limit: int = 100, review_id: str | None = None) -> list[Row]:

@@ -51,7 +51,9 @@ class Settings(BaseSettings):
     )
     max_transaction: Decimal = Field(default=Decimal(10_000), gt=0, description="USD; more in one request is refused")
     risk_threshold: Decimal = Field(default=Decimal("0.7"), ge=0, le=1, description="Above it a person decides")
-    risk_weights: str = Field(default="", description="Such as 'pressure=0.35 timing=0.2'; the rest keep their defaults")
+    risk_weights: str = Field(
+        default="", description="Such as 'pressure=0.35 timing=0.2'; the rest keep their defaults"
+    )
     approval_ttl_seconds: int = Field(default=86_400, ge=60)
 
     # sources: the base addresses are settings so that tests and mirrors can stand in
@@ -61,7 +63,9 @@ class Settings(BaseSettings):
     wikimedia_url: str = "https://wikimedia.org"
     google_trends_url: str = "https://trends.google.com"
     rss_feeds: str = Field(default="", description="Feed addresses, separated by spaces")
-    allow_private_addresses: bool = Field(default=False, description="Let page snippets come from private addresses (tests)")
+    allow_private_addresses: bool = Field(
+        default=False, description="Let page snippets come from private addresses (tests)"
+    )
 
     @property
     def home_path(self) -> Path:

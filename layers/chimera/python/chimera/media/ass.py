@@ -25,7 +25,7 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 
 def escape(text: str) -> str:
     """Text that libass shows as it is. A brace or backslash cannot be escaped everywhere, so look-alikes stand in."""
-    table = {ord("{"): "(", ord("}"): ")", ord("\\"): "⁄", ord("\n"): " ", ord("\r"): " ", ord("\t"): " ", 0: ""}  # noqa: RUF001
+    table = {ord("{"): "(", ord("}"): ")", ord("\\"): "⁄", ord("\n"): " ", ord("\r"): " ", ord("\t"): " ", 0: ""}
     return text.translate(table)
 
 
@@ -93,7 +93,9 @@ class Script:
 
     def text(self) -> str:
         """The whole file."""
-        head = _HEADER.format(width=self.width, height=self.height, styles="".join(s.line() + "\n" for s in self.styles))
+        head = _HEADER.format(
+            width=self.width, height=self.height, styles="".join(s.line() + "\n" for s in self.styles)
+        )
         return head + "\n".join(self.events) + "\n"
 
 

@@ -44,7 +44,9 @@ def decode(path: Path) -> Samples:
                 pieces += [np.asarray(f.to_ndarray()[0], dtype=np.float32) for f in resampler.resample(frame)]
             pieces += [np.asarray(f.to_ndarray()[0], dtype=np.float32) for f in resampler.resample(None)]
     except (av.FFmpegError, OSError, IndexError) as error:
-        raise ChimeraError("VALIDATION_FAILED", f"the sound file {path.name} cannot be read: {error}", {"file": path.name}) from error
+        raise ChimeraError(
+            "VALIDATION_FAILED", f"the sound file {path.name} cannot be read: {error}", {"file": path.name}
+        ) from error
     return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.float32)
 
 
@@ -167,7 +169,7 @@ def master(stereo: Samples, out: Path) -> Loudness:
             break
         gain_db += off if abs(off) > 0.3 else 0.0
         ceiling_db -= max(over + 0.15, 0.0)
-    os.replace(temporary, out)
+    temporary.replace(out)
     return result
 
 
@@ -180,7 +182,16 @@ def _encode(data: bytes, gain_db: float, ceiling_db: float, out: Path) -> None:
         ("alimiter", {"limit": f"{10 ** (ceiling_db / 20):.5f}", "attack": 4, "release": 60, "level": 0, "latency": 1}),
         ("aresample", {"osr": RATE}),
     )
-    target = ffmpeg.output(stream, out.name, acodec="aac", audio_bitrate="192k", ar=RATE, ac=2, fflags="+bitexact", **{"flags:a": "+bitexact"})
+    target = ffmpeg.output(
+        stream,
+        out.name,
+        acodec="aac",
+        audio_bitrate="192k",
+        ar=RATE,
+        ac=2,
+        fflags="+bitexact",
+        **{"flags:a": "+bitexact"},
+    )
     process.run(process.command(target, options=("-loglevel", "error")), data=data, cwd=out.parent)
 
 
@@ -193,7 +204,7 @@ def measure_samples(data: bytes) -> Loudness:
 
 def measure_file(path: Path) -> Loudness:
     """Loudness of a file's first sound track."""
-    stream = ffmpeg.input(path.name).audio.filter("ebur128", peak="true", framelog="quiet")
+    stream = ffmpeg.input(f"file:{path.name}").audio.filter("ebur128", peak="true", framelog="quiet")
     _, text = process.run(process.command(ffmpeg.output(stream, "-", format="null")), cwd=path.parent)
     return parse_ebur128(text)
 

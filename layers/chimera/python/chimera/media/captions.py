@@ -19,7 +19,9 @@ SHORTEST_CUE_SECONDS = 0.7
 _BRIDGE_SECONDS = 0.35
 _SENTENCE_END = re.compile(r"[.!?…。！？؟]+[\"'”’)\]»]*$")
 _CLAUSE_END = re.compile(r"[,;:،、—–-]+[\"'”’)\]»]*$")
-_ABBREVIATION = re.compile(r"^(?:[A-Z]|[A-Za-z]\.[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|St|vs|No|Inc|Ltd|Corp|Jr|Sr|e\.g|i\.e|etc|U\.S)\.$")
+_ABBREVIATION = re.compile(
+    r"^(?:[A-Z]|[A-Za-z]\.[A-Za-z]|Mr|Mrs|Ms|Dr|Prof|St|vs|No|Inc|Ltd|Corp|Jr|Sr|e\.g|i\.e|etc|U\.S)\.$"
+)
 _WORD = re.compile(r"\w+", re.UNICODE)
 
 
@@ -130,7 +132,11 @@ def shifted(cues: Iterable[Cue], seconds: float) -> list[Cue]:
         return Word(text=word.text, start=round(word.start + seconds, 3), end=round(word.end + seconds, 3))
 
     return [
-        Cue(round(c.start + seconds, 3), round(c.end + seconds, 3), tuple(tuple(later(w) for w in line) for line in c.lines))
+        Cue(
+            round(c.start + seconds, 3),
+            round(c.end + seconds, 3),
+            tuple(tuple(later(w) for w in line) for line in c.lines),
+        )
         for c in cues
     ]
 
@@ -199,4 +205,7 @@ def _clock(seconds: float, mark: str) -> str:
 
 def _seconds(clock: str) -> float:
     parts = clock.replace(",", ".").split(":")
-    return sum(float(part) * 60**power for power, part in enumerate(reversed(parts)))
+    total = 0.0
+    for part in parts:
+        total = total * 60 + float(part)
+    return total

@@ -14,7 +14,11 @@ from chimera.media import process
 from chimera.media.models import QualityPreset
 
 _BT709 = {"color_range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
-_SETTINGS: dict[QualityPreset, tuple[str, int]] = {"draft": ("superfast", 27), "standard": ("veryfast", 21), "high": ("medium", 18)}
+_SETTINGS: dict[QualityPreset, tuple[str, int]] = {
+    "draft": ("superfast", 27),
+    "standard": ("veryfast", 21),
+    "high": ("medium", 18),
+}
 AUDIO_BITS_PER_SECOND = 192_000
 _CONTAINER_SHARE = 0.94  # of the size limit; the rest is headers and the rate control's freedom
 _RATE_STEP = 250_000
@@ -32,7 +36,9 @@ class VideoSettings:
     maxrate: int
 
     @classmethod
-    def plan(cls, *, size: tuple[int, int], fps: int, quality: QualityPreset, seconds: float, max_bytes: int) -> VideoSettings:
+    def plan(
+        cls, *, size: tuple[int, int], fps: int, quality: QualityPreset, seconds: float, max_bytes: int
+    ) -> VideoSettings:
         """Settings for a video of that length: the bit rate is capped by what the size limit leaves.
 
         The cap is rounded down to steps of 250 kb/s, and never binds for short videos, so that a changed line leaves
@@ -56,7 +62,9 @@ def _raw_input(settings: VideoSettings) -> Any:
     return ffmpeg.input("pipe:0", format="rawvideo", pix_fmt="yuv420p", s=size, framerate=settings.fps, **_BT709)
 
 
-def segment(frames: Iterable[Any], overlay: str, *, settings: VideoSettings, folder: Path, fonts: Path, out: Path) -> None:
+def segment(
+    frames: Iterable[Any], overlay: str, *, settings: VideoSettings, folder: Path, fonts: Path, out: Path
+) -> None:
     """Encodes one segment: raw I420 frames in, type from an ASS file in `folder`, H.264 High in MP4 out, atomically.
 
     One encoder thread: two segments run side by side, and the bytes do not depend on how many cores there are.
@@ -71,7 +79,7 @@ def segment(frames: Iterable[Any], overlay: str, *, settings: VideoSettings, fol
     )  # fmt: skip
     options = ("-loglevel", "error", "-filter_threads", "1")
     process.run(process.command(stream, options=options), cwd=folder, feed=frames, fonts=fonts)
-    os.replace(folder / "segment.mp4", out)
+    (folder / "segment.mp4").replace(out)
 
 
 def join(segments: list[Path], sound: Path, *, folder: Path, out: Path) -> None:
@@ -90,12 +98,22 @@ def join(segments: list[Path], sound: Path, *, folder: Path, out: Path) -> None:
     )  # fmt: skip
     try:
         process.run(process.command(stream, options=("-loglevel", "error")), cwd=folder)
-        os.replace(temporary, out)
+        temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def still(frame: Any, overlay: str, *, settings: VideoSettings, at: float, folder: Path, fonts: Path, out: Path, height: int | None = None) -> None:
+def still(
+    frame: Any,
+    overlay: str,
+    *,
+    settings: VideoSettings,
+    at: float,
+    folder: Path,
+    fonts: Path,
+    out: Path,
+    height: int | None = None,
+) -> None:
     """One frame with its type at `at` seconds of the overlay's time, as a JPEG; `height` scales it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "overlay.ass").write_text(overlay, "utf-8")
@@ -106,4 +124,4 @@ def still(frame: Any, overlay: str, *, settings: VideoSettings, at: float, folde
     stream = stream.filter("scale", out_range="pc").filter("format", "yuvj420p")
     target = ffmpeg.output(stream, "still.jpg", vframes=1, vcodec="mjpeg", **{"q:v": 3}, fflags="+bitexact")
     process.run(process.command(target, options=("-loglevel", "error")), cwd=folder, data=bytes(frame), fonts=fonts)
-    os.replace(folder / "still.jpg", out)
+    (folder / "still.jpg").replace(out)

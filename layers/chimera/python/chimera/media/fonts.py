@@ -169,18 +169,38 @@ def _balanced(
     if not words or max(widths) > width or sum(widths) > width * max_lines:
         return None if words else []
     for count in range(1, max_lines + 1):
-        # the narrowest measure that needs `count` lines gives the evenest lines
-        low, high = max(widths), width
-        if len(_fill(words, widths, space, high)) > count:
-            continue
-        for _ in range(12):
-            middle = (low + high) / 2
-            if len(_fill(words, widths, space, middle)) <= count:
-                high = middle
-            else:
-                low = middle
-        return _fill(words, widths, space, high)
+        lines = _even(words, widths, space, width, count)
+        if lines is not None:
+            return lines
     return None
+
+
+def _even(words: list[str], widths: list[float], space: float, measure: float, count: int) -> list[str] | None:
+    """The words on exactly `count` lines with the least sum of squared gaps, or None if they do not fit."""
+    total = len(words)
+    if count > total:
+        return None
+    best: dict[tuple[int, int], tuple[float, int]] = {(0, 0): (0.0, 0)}
+    for line in range(1, count + 1):
+        for end in range(line, total + 1):
+            for start in range(end - 1, line - 2, -1):
+                used = sum(widths[start:end]) + space * (end - start - 1)
+                if used > measure:
+                    break
+                before = best.get((line - 1, start))
+                if before is not None:
+                    cost = before[0] + (measure - used) ** 2
+                    if cost < best.get((line, end), (float("inf"), 0))[0]:
+                        best[line, end] = (cost, start)
+    if (count, total) not in best:
+        return None
+    lines: list[str] = []
+    end = total
+    for line in range(count, 0, -1):
+        start = best[line, end][1]
+        lines.insert(0, " ".join(words[start:end]))
+        end = start
+    return lines
 
 
 def _fill(words: list[str], widths: list[float], space: float, measure: float) -> list[str]:
@@ -200,7 +220,9 @@ def _greedy(text: str, family: Family, weight: int, width: float, size: int) -> 
     pieces: list[str] = []
     for word in text.split():
         while text_width(word, family, weight, size) > width and len(word) > 1:
-            take = next(n for n in range(len(word), 0, -1) if n == 1 or text_width(word[:n], family, weight, size) <= width)
+            take = next(
+                n for n in range(len(word), 0, -1) if n == 1 or text_width(word[:n], family, weight, size) <= width
+            )
             pieces.append(word[:take])
             word = word[take:]
         pieces.append(word)

@@ -65,10 +65,7 @@ def load(path: Path | None, *, frame: tuple[int, int], theme: Theme, scrim: floa
     Raises `VALIDATION_FAILED` if the file is no picture that can be read.
     """
     target = (round(frame[0] * OVERSIZE / 2) * 2, round(frame[1] * OVERSIZE / 2) * 2)
-    if path is None:
-        picture = _gradient(theme, target)
-    else:
-        picture = _read(path)
+    picture = _gradient(theme, target) if path is None else _read(path)
     picture = _cover(picture, target)
     if scrim > 0:
         _darken(picture, scrim)
@@ -79,15 +76,21 @@ def _read(path: Path) -> Plane:
     try:
         data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
-        raise ChimeraError("VALIDATION_FAILED", f"the scene's picture {path.name} cannot be read: {error.strerror}") from error
+        raise ChimeraError(
+            "VALIDATION_FAILED", f"the scene's picture {path.name} cannot be read: {error.strerror}"
+        ) from error
     picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if picture is None or picture.shape[0] * picture.shape[1] > MAX_PIXELS:
-        raise ChimeraError("VALIDATION_FAILED", f"{path.name} is not a picture of at most {MAX_PIXELS:,} pixels", {"file": path.name})
+        raise ChimeraError(
+            "VALIDATION_FAILED", f"{path.name} is not a picture of at most {MAX_PIXELS:,} pixels", {"file": path.name}
+        )
     return np.asarray(picture, dtype=np.uint8)
 
 
 def _gradient(theme: Theme, size: tuple[int, int]) -> Plane:
-    top, bottom = (np.array(rgb(c)[::-1], dtype=np.float32) for c in (mix(theme.surface, theme.background, 0.35), theme.background))
+    top, bottom = (
+        np.array(rgb(c)[::-1], dtype=np.float32) for c in (mix(theme.surface, theme.background, 0.35), theme.background)
+    )
     share = np.linspace(0, 1, size[1], dtype=np.float32)[:, None, None]
     noise = np.random.default_rng(1).normal(0, 1.5, (size[1], size[0], 1)).astype(np.float32)
     return np.clip(top + (bottom - top) * share + noise, 0, 255).astype(np.uint8)

@@ -70,13 +70,15 @@ def _arrange(total: int, bar: int, pad: Samples, pluck: Samples, low: Samples, d
     out[:fade_in] *= np.linspace(0, 1, fade_in, dtype=np.float32)[:, None]
     out[-fade_out:] *= (np.linspace(1, 0, fade_out, dtype=np.float32) ** 2)[:, None]
     peak = float(np.abs(out).max())
-    return out * np.float32(0.5 / peak) if peak > 0 else out
+    return np.asarray(out * (0.5 / peak if peak > 0 else 1.0), dtype=np.float32)
 
 
 def _place(track: Samples, start: int, sound: Samples, pan: float) -> None:
     """Adds a sound, wrapped round the loop's end so that it repeats without a seam."""
     length = len(track)
-    stereo = np.stack([sound * np.float32(np.cos(pan * np.pi / 2)), sound * np.float32(np.sin(pan * np.pi / 2))], axis=1)
+    stereo = np.stack(
+        [sound * np.float32(np.cos(pan * np.pi / 2)), sound * np.float32(np.sin(pan * np.pi / 2))], axis=1
+    )
     at = start % length
     while len(stereo):
         take = min(length - at, len(stereo))
@@ -85,7 +87,7 @@ def _place(track: Samples, start: int, sound: Samples, pan: float) -> None:
 
 
 def _time(seconds: float) -> Samples:
-    return np.arange(round(seconds * RATE), dtype=np.float32) / RATE
+    return np.asarray(np.arange(round(seconds * RATE)) / RATE, dtype=np.float32)
 
 
 def _pad_note(frequency: float, seconds: float, rng: np.random.Generator) -> Samples:
@@ -109,7 +111,9 @@ def _pluck_note(frequency: float) -> Samples:
 def _bass_note(frequency: float, beat: float) -> Samples:
     t = _time(beat * 1.1)
     sound = np.sin(6.2832 * frequency * t) + 0.35 * np.sin(12.5664 * frequency * t) * np.exp(-t * 5)
-    return np.asarray(sound * np.exp(-t * 2.4) * np.clip(t / 0.008, 0, 1) * np.clip((t[-1] - t) / 0.05, 0, 1), dtype=np.float32)
+    return np.asarray(
+        sound * np.exp(-t * 2.4) * np.clip(t / 0.008, 0, 1) * np.clip((t[-1] - t) / 0.05, 0, 1), dtype=np.float32
+    )
 
 
 def _kick() -> Samples:

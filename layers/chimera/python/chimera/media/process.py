@@ -75,12 +75,17 @@ def ends_on_sigterm() -> Iterator[None]:
 
 
 def stop_children() -> None:
-    """Ends every ffmpeg that runs, and lets none be started until `ends_on_sigterm` is left."""
+    """Ends every ffmpeg that runs, and lets none be started until `allow_children`."""
     _stopping.set()
     with _lock:
         for child in list(_children):
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
+
+
+def allow_children() -> None:
+    """Lets processes be started again after `stop_children`."""
+    _stopping.clear()
 
 
 def run(
@@ -124,7 +129,9 @@ def run(
             raise _stopped()
         if "No space left on device" in text or "Disk quota exceeded" in text or "File too large" in text:
             raise disk_full("ffmpeg")
-        raise ChimeraError("INTERNAL", f"ffmpeg ended with {child.returncode}", {"reason": "ffmpeg", "stderr": text[-1500:]})
+        raise ChimeraError(
+            "INTERNAL", f"ffmpeg ended with {child.returncode}", {"reason": "ffmpeg", "stderr": text[-1500:]}
+        )
     return out, text
 
 
@@ -162,4 +169,9 @@ def _drain(pipe: Any, tail: list[bytes]) -> None:
 
 
 def _stopped() -> ChimeraError:
-    return ChimeraError("INTERNAL", "the render was stopped; a resume goes on from its finished scenes", {"reason": "stopped"}, retryable=True)
+    return ChimeraError(
+        "INTERNAL",
+        "the render was stopped; a resume goes on from its finished scenes",
+        {"reason": "stopped"},
+        retryable=True,
+    )

@@ -30,6 +30,7 @@ from chimera.media.fonts import drawable, write_fontconfig
 from chimera.media.frames import Background, clip_frames, load
 from chimera.media.layout import LAYOUTS, Layout
 from chimera.media.models import RenderJob, RenderResult
+from chimera.media.music import RATE, Samples
 from chimera.media.text import clean, without_emoji
 from chimera.media.theme import theme_for
 from chimera.media.timeline import Clip, Timeline, build
@@ -51,7 +52,7 @@ class _Plan:
     layout: Layout
     page: Page
     cues: tuple[tuple[Cue, ...], ...]
-    voices: tuple[audio.Samples, ...]
+    voices: tuple[Samples, ...]
     settings: encode.VideoSettings
     overlays: tuple[str, ...]
     keys: tuple[str, ...]
@@ -66,6 +67,7 @@ def render(job: RenderJob, work_dir: Path, progress: Progress = lambda _share: N
     """
     started, cpu = time.monotonic(), _cpu_seconds()
     work_dir = work_dir.resolve()  # ffmpeg runs in folders below it
+    process.allow_children()
     with process.full_disk_reported("render"):
         work_dir.mkdir(parents=True, exist_ok=True)
         segments_dir = work_dir / "segments"
@@ -85,7 +87,11 @@ def render(job: RenderJob, work_dir: Path, progress: Progress = lambda _share: N
         size = video.stat().st_size
         if size > job.max_bytes:
             video.unlink()
-            raise ChimeraError("FILE_TOO_LARGE", f"the video has {size:,} bytes; at most {job.max_bytes:,} are allowed", {"size_bytes": size})
+            raise ChimeraError(
+                "FILE_TOO_LARGE",
+                f"the video has {size:,} bytes; at most {job.max_bytes:,} are allowed",
+                {"size_bytes": size},
+            )
         narration = " ".join(clean(scene.narration) for scene in job.scenes)
         shown = " ".join(cue.text for cues in plan.cues for cue in cues)
         result = RenderResult(
@@ -103,12 +109,14 @@ def render(job: RenderJob, work_dir: Path, progress: Progress = lambda _share: N
 def _plan(job: RenderJob) -> _Plan:
     layout = LAYOUTS[job.aspect]
     theme = job.theme or theme_for(job.seed)
-    voices = tuple(
-        audio.decode(s.audio) if s.audio is not None else np.zeros(0, dtype=np.float32) for s in job.scenes
-    )
-    timeline = build(job, tuple(len(v) / audio.RATE for v in voices), layout)
+    voices = tuple(audio.decode(s.audio) if s.audio is not None else np.zeros(0, dtype=np.float32) for s in job.scenes)
+    timeline = build(job, tuple(len(v) / RATE for v in voices), layout)
     if timeline.seconds > MAX_SECONDS:
-        raise ChimeraError("VIDEO_TOO_LONG", f"the video would last {timeline.seconds:.1f} s; at most {MAX_SECONDS:.0f} s", {"seconds": timeline.seconds})
+        raise ChimeraError(
+            "VIDEO_TOO_LONG",
+            f"the video would last {timeline.seconds:.1f} s; at most {MAX_SECONDS:.0f} s",
+            {"seconds": timeline.seconds},
+        )
     page = Page(
         layout=layout, theme=theme, title=clean(job.title, limit=300), sources=job.sources, language=job.language,
         seed=job.seed, clip_count=len(timeline.clips), fps=job.fps,
@@ -135,10 +143,16 @@ def _picture_hash(path: Path | None) -> str:
     try:
         return _sha256(path)
     except OSError as error:
-        raise ChimeraError("VALIDATION_FAILED", f"the scene's picture {path.name} cannot be read: {error.strerror}", {"file": path.name}) from error
+        raise ChimeraError(
+            "VALIDATION_FAILED",
+            f"the scene's picture {path.name} cannot be read: {error.strerror}",
+            {"file": path.name},
+        ) from error
 
 
-def _key(clip: Clip, before: Clip | None, pictures: list[str], overlay: str, settings: encode.VideoSettings, theme: str) -> str:
+def _key(
+    clip: Clip, before: Clip | None, pictures: list[str], overlay: str, settings: encode.VideoSettings, theme: str
+) -> str:
     """The hash of all that a segment's frames depend on."""
     made_of: dict[str, Any] = {
         "version": _VERSION, "frames": clip.frames, "motion": asdict(clip.motion), "picture": pictures[clip.index],
@@ -146,7 +160,13 @@ def _key(clip: Clip, before: Clip | None, pictures: list[str], overlay: str, set
         "settings": asdict(settings), "theme": theme, "opencv": cv2.__version__,
     }  # fmt: skip
     if before is not None and clip.dissolve_frames:
-        made_of["before"] = [before.frames, asdict(before.motion), pictures[before.index], before.scene.scrim, clip.dissolve_frames]
+        made_of["before"] = [
+            before.frames,
+            asdict(before.motion),
+            pictures[before.index],
+            before.scene.scrim,
+            clip.dissolve_frames,
+        ]
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -207,11 +227,16 @@ def _make(plan: _Plan, paths: list[Path], scratch: Path, fonts: Path, progress: 
     try:
         sound: Future[audio.Loudness] = pool.submit(_make_sound, plan, scratch / "sound.m4a")
         # the longest first: the last ones to finish are then short
-        futures: list[Future[Any]] = [pool.submit(make_segment, c) for c in sorted(missing, key=lambda c: (-c.frames, c.index))]
+        futures: list[Future[Any]] = [
+            pool.submit(make_segment, c) for c in sorted(missing, key=lambda c: (-c.frames, c.index))
+        ]
         done, _ = wait([sound, *futures], return_when=FIRST_EXCEPTION)
         for future in done:
             future.result()
         return sound.result()
+    except BaseException:
+        process.stop_children()  # whoever stops us (SIGTERM, Ctrl-C, an error) does not wait for half a segment
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -244,7 +269,11 @@ def _stills(plan: _Plan, scratch: Path, fonts: Path, work_dir: Path) -> tuple[Pa
 
 def _write_captions(plan: _Plan, work_dir: Path) -> tuple[Path, Path, Path]:
     fps = plan.job.fps
-    cues = [c for clip, own in zip(plan.timeline.clips, plan.cues, strict=True) for c in captions.shifted(own, clip.start(fps))]
+    cues = [
+        c
+        for clip, own in zip(plan.timeline.clips, plan.cues, strict=True)
+        for c in captions.shifted(own, clip.start(fps))
+    ]
     texts = {
         "captions.srt": captions.srt(cues),
         "captions.vtt": captions.vtt(cues, plan.job.language),

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 MAX_TEXT = 5_000
 MAX_TITLE = 120
 
-_TAG = re.compile(r"<(?:script|style)\b[^>]*>.*?(?:</(?:script|style)\s*>|$)|<!--.*?(?:-->|$)|</?[a-zA-Z][^<>]{0,500}>", re.S | re.I)
+_TAG = re.compile(
+    r"<(?:script|style)\b[^>]*>.*?(?:</(?:script|style)\s*>|$)|<!--.*?(?:-->|$)|</?[a-zA-Z][^<>]{0,500}>", re.S | re.I
+)
 _SPACE = re.compile(r"\s+")
 # Bidi overrides and isolates can reorder what a viewer reads; joiners and marks inside words are kept.
 _BIDI_CONTROLS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0xFEFF, 0x00AD])

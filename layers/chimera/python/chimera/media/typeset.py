@@ -46,7 +46,7 @@ class Page:
 
     @property
     def labels(self) -> tuple[str, str, str]:
-        """"Source", "Sources", "Made with AI" in the video's language, else English."""
+        """ "Source", "Sources", "Made with AI" in the video's language, else English."""
         return _LABELS.get(self.language.split("-")[0].lower(), _LABELS["en"])
 
 
@@ -113,7 +113,9 @@ def _top_of(box: Box, height: float, page: Page) -> float:
     return box.y + (box.height - height) / 2 if page.layout.aspect == "16:9" else box.bottom - height
 
 
-def _bar(script: ass.Script, x: float, y: float, width: float, height: float, tint: str, end: float, *, delay: float = 0.05) -> None:
+def _bar(
+    script: ass.Script, x: float, y: float, width: float, height: float, tint: str, end: float, *, delay: float = 0.05
+) -> None:
     start = round(delay * 1000)
     tags = f"\\an7\\pos({x:.1f},{y:.1f})\\1c{ass.inline(tint)}\\bord0\\shad0\\fad(0,{_LEAVE_MS})\\fscx0\\t({start},{start + 380},0.6,\\fscx100)"
     script.shape("Shape", 0.0, end, tags, ass.rounded(width, height, height / 2), layer=2)
@@ -155,7 +157,14 @@ def _headline(script: ass.Script, text: str, page: Page, style: HeadlineStyle, e
     rtl = is_rtl(text)
     inset = 46.0 if style == "bar" else 28.0 if style == "boxes" else 0.0
     sizes = tuple(range(top_size, round(top_size * 0.55), -4))
-    size, lines = wrap(text, family=DISPLAY, weight=800, width=box.width - inset * (2 if style == "boxes" else 1), sizes=sizes, max_lines=4 if layout.aspect == "16:9" else 3)
+    size, lines = wrap(
+        text,
+        family=DISPLAY,
+        weight=800,
+        width=box.width - inset * (2 if style == "boxes" else 1),
+        sizes=sizes,
+        max_lines=4 if layout.aspect == "16:9" else 3,
+    )
     height = (len(lines) - 1) * size * (_LEADING + (0.30 if style == "boxes" else 0)) + size * _CAP
     top = _top_of(box, height, page)
     if style == "bar":
@@ -163,13 +172,33 @@ def _headline(script: ass.Script, text: str, page: Page, style: HeadlineStyle, e
         tags = f"\\an7\\pos({x:.1f},{top - 14:.1f})\\1c{ass.inline(theme.accent)}\\bord0\\shad0\\fad(0,{_LEAVE_MS})\\fscy0\\t(100,450,0.6,\\fscy100)"
         script.shape("Shape", 0.0, end, tags, ass.rounded(12, height + 28, 6), layer=2)
         inner = Box(box.x if rtl else box.x + inset, box.y, box.width - inset, box.height)
-        _lines(script, lines, size=size, box=inner, first_baseline=top + size * _CAP, align="right" if rtl else "left", end=end, tint=theme.ink, delay=0.16)
+        _lines(
+            script,
+            lines,
+            size=size,
+            box=inner,
+            first_baseline=top + size * _CAP,
+            align="right" if rtl else "left",
+            end=end,
+            tint=theme.ink,
+            delay=0.16,
+        )
     elif style == "boxes":
         _boxed(script, lines, size, page, top, end, rtl)
     else:
         wide = layout.aspect == "16:9"
         align = ("right" if rtl else "left") if wide else "centre"
-        _lines(script, lines, size=size, box=box, first_baseline=top + size * _CAP, align=align, end=end, tint=theme.ink, delay=0.16)
+        _lines(
+            script,
+            lines,
+            size=size,
+            box=box,
+            first_baseline=top + size * _CAP,
+            align=align,
+            end=end,
+            tint=theme.ink,
+            delay=0.16,
+        )
         x = (box.x + box.width - 120 if rtl else box.x) if wide else box.centre_x - 60
         _bar(script, x, top - size * 0.55, 120, 12, theme.accent, end, delay=0.12)
 
@@ -239,7 +268,17 @@ def _outro(script: ass.Script, page: Page, end: float) -> None:
     box = Box(layout.title.x, top, layout.title.width, total)
     _bar(script, box.x, top - 6, 132, 14, theme.accent, end, delay=0.2)
     baseline = top + 52 + head * _CAP
-    _lines(script, [page.labels[1]], size=head, box=box, first_baseline=baseline, align="left", end=end, tint=theme.ink, delay=0.25)
+    _lines(
+        script,
+        [page.labels[1]],
+        size=head,
+        box=box,
+        first_baseline=baseline,
+        align="left",
+        end=end,
+        tint=theme.ink,
+        delay=0.25,
+    )
     for number, name in enumerate(names):
         y = baseline + 96 + number * step
         delay = 0.38 + number * 0.10
@@ -254,7 +293,9 @@ def _outro(script: ass.Script, page: Page, end: float) -> None:
     width = text_width(label, TEXT, 600, 30) + 56
     tags = f"\\an7\\pos({box.x:.1f},{y - 30:.1f})\\1a&HFF&\\3c{ass.inline(theme.ink)}\\3a&H70&\\bord2\\shad0\\fad(600,{_LEAVE_MS})"
     script.shape("Shape", 0.5, end, tags, ass.rounded(width, 60, 30), layer=2)
-    tags = f"\\an5\\pos({box.x + width / 2:.1f},{y:.1f})\\b600\\fs{ass_size(TEXT, 30):.2f}\\1a&H30&\\fad(600,{_LEAVE_MS})"
+    tags = (
+        f"\\an5\\pos({box.x + width / 2:.1f},{y:.1f})\\b600\\fs{ass_size(TEXT, 30):.2f}\\1a&H30&\\fad(600,{_LEAVE_MS})"
+    )
     script.add("Text", 0.5, end, tags, label, layer=3)
 
 

@@ -176,9 +176,13 @@ def record_receipt(event: RecordReceipt, rows: PublicationRows) -> dict[str, Any
 
 
 def mark_ambiguous(event: Failed, rows: PublicationRows) -> dict[str, Any]:
-    """It may be posted or not. An error that our worker itself raised says that it sends no more."""
+    """It may be posted or not. An error that our worker itself raised says that it sends no more.
+
+    Where the platform dedupes, nobody has to wait for a worker that may still be sending either.
+    """
     body, attempt = _failure(event.failure)
-    return view(rows.ambiguous(event.publication_id, attempt=attempt, error=body, worker_ended=attempt is not None))
+    at_once = attempt is not None or body.get("details", {}).get("dedupes_by_key") is True
+    return view(rows.ambiguous(event.publication_id, attempt=attempt, error=body, worker_ended=at_once))
 
 
 def resolve(event: Resolve, rows: PublicationRows) -> dict[str, Any]:
@@ -272,6 +276,7 @@ def publish(
             raise ChimeraError(
                 "OUTCOME_UNKNOWN",
                 "the grant expired before the post was sent; an earlier try may have sent it",
+                {"dedupes_by_key": _dedupes(platform)},
             )
         if found is None:
             problems = platform.preflight(request)

@@ -11,7 +11,7 @@ from chimera.domain.judge import POLICY_VERSION, Subject
 from chimera.domain.models import Brief, SafetyReport
 from chimera.errors import ChimeraError, explain
 from chimera.media.models import SHORT_SIDE
-from chimera.ports import CheckProvider, ContentRows
+from chimera.ports import CheckProvider, ContentRows, ReviewRows
 from chimera.usecases.costs import metered
 from chimera.usecases.judge import review
 from chimera.usecases.production import MadeContent, production_facts
@@ -181,8 +181,14 @@ def close_rejected(event: CloseRejected, content: ContentRows) -> dict[str, Any]
     return _close(event, content, error, rejected=True)
 
 
-def close_failed(event: CloseFailed, content: ContentRows) -> dict[str, Any]:
-    """Remember the failure as the contract's error."""
+def close_failed(event: CloseFailed, content: ContentRows, reviews: ReviewRows) -> dict[str, Any]:
+    """Remember the failure as the contract's error; a review that nobody answered in time has expired."""
+    if event.failure.get("error") == "States.Timeout":
+        row = content.get(event.content_id)
+        subjects = {event.content_id, str(row["approval_request_id"])}
+        for waiting in reviews.page(100, None, "pending"):
+            if str(waiting["content_id"] or waiting["request_id"]) in subjects:
+                reviews.expire(str(waiting["id"]))
     error = explain(str(event.failure.get("error")), str(event.failure.get("cause") or ""))
     return _close(event, content, error, rejected=False)
 

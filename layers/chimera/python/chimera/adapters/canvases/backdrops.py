@@ -38,7 +38,7 @@ _FIELDS: dict[str, str] = {
   k = mix(body, mix(glow, body, 0.55), smoothstep(0.75, 0.0, d));
   for (int i = 0; i < 6; i++) { float n = float(i);
     float y = c.y - 0.12 + 0.21 * n + 0.12 * sin(p.x * (1.6 + 0.35 * n) + seed + n * 1.9) + 0.05 * sin(p.x * 4.1 + n * 2.7 + seed);
-    float s = smoothstep(0.0, 0.004, p.y - y); float3 layer = mix(body, deep, 0.28 + 0.13 * n);
+    float s = smoothstep(-0.003, 0.005, p.y - y); float3 layer = mix(body, deep, 0.28 + 0.13 * n);
     float edge = smoothstep(0.16, 0.0, p.y - y); k = mix(k, layer + glow * 0.16 * edge, s); }""",
     "folds": """
   float u = dot(p, normalize(float2(1.0, 0.62))); float v = dot(p, normalize(float2(-0.62, 1.0)));
@@ -53,11 +53,13 @@ _FIELDS: dict[str, str] = {
   k += glow * 0.28 * smoothstep(0.7, 0.0, d);""",
     "panels": """
   float u = dot(p, normalize(float2(1.0, -0.55))) * 4.2 + seed * 0.37; float n = floor(u); float f = fract(u);
-  float t = hash(float2(n, 7.0)); k = mix(deep, body, 0.20 + 0.72 * t); k *= 0.80 + 0.32 * smoothstep(0.0, 1.0, f);
-  k *= 1.0 - 0.42 * smoothstep(0.10, 0.0, f); k += glow * 0.30 * smoothstep(0.75, 0.0, d);""",
+  float3 here = mix(deep, body, 0.20 + 0.72 * hash(float2(n, 7.0))) * (0.80 + 0.32 * f);
+  float3 last = mix(deep, body, 0.20 + 0.72 * hash(float2(n - 1.0, 7.0))) * 1.12;
+  here *= 1.0 - 0.42 * smoothstep(0.14, 0.02, f); k = mix(last, here, smoothstep(0.0, 0.022, f));
+  k += glow * 0.30 * smoothstep(0.75, 0.0, d);""",
     "halo": """
   float q = d + 0.03 * fbm(p * 2.0); k = mix(body, deep, smoothstep(0.0, 1.05, q));
-  float ring = fract(q * 5.5 - 0.2); k *= 0.86 + 0.22 * smoothstep(0.0, 0.9, ring) - 0.16 * smoothstep(0.93, 1.0, ring);
+  float ring = fract(q * 5.5 - 0.2); k *= 0.86 + 0.20 * smoothstep(0.0, 0.86, ring) - 0.20 * smoothstep(0.90, 0.97, ring);
   k += glow * 0.42 * smoothstep(0.55, 0.0, d);""",
 }
 FIELDS = tuple(_FIELDS)
@@ -73,7 +75,16 @@ def _unit(colour: str) -> list[float]:
     return [channel / 255 for channel in rgb(colour)]
 
 
-def paint_field(canvas: Any, *, width: int, height: int, focus: tuple[float, float], field: str, colours: tuple[str, str, str], seed: int) -> None:
+def paint_field(
+    canvas: Any,
+    *,
+    width: int,
+    height: int,
+    focus: tuple[float, float],
+    field: str,
+    colours: tuple[str, str, str],
+    seed: int,
+) -> None:
     """Fills the canvas; the field is computed at a quarter of the size, for it holds nothing fine."""
     small_w, small_h = max(width // 4, 2), max(height // 4, 2)
     builder = skia.RuntimeShaderBuilder(_effect(field))
@@ -126,7 +137,11 @@ def paint_texture(canvas: Any, *, layout: Layout, texture: str, colour: str, see
             path = skia.Path()
             for step in range(181):
                 angle = step / 180 * 6.2832
-                wobble = 1 + 0.10 * np.sin(2 * angle + phase[0] + level * 0.13) + 0.07 * np.sin(3 * angle + phase[1] - level * 0.17)
+                wobble = (
+                    1
+                    + 0.10 * np.sin(2 * angle + phase[0] + level * 0.13)
+                    + 0.07 * np.sin(3 * angle + phase[1] - level * 0.17)
+                )
                 radius = (90 + level * 74) * wobble
                 x, y = layout.motif.x + radius * np.cos(angle), layout.motif.y + radius * np.sin(angle) * 1.12
                 (path.moveTo if step == 0 else path.lineTo)(float(x), float(y))

@@ -61,7 +61,9 @@ class CardCanvas:
         type. Two neighbours never share field, texture or motif. Raises `VALIDATION_FAILED` for a senseless size.
         """
         if not (16 <= size[0] <= 8192 and 16 <= size[1] <= 8192):
-            raise ChimeraError("VALIDATION_FAILED", f"card size is {size[0]}x{size[1]}; expected 16–8192 a side", {"size": size})
+            raise ChimeraError(
+                "VALIDATION_FAILED", f"card size is {size[0]}x{size[1]}; expected 16–8192 a side", {"size": size}
+            )
         theme = theme or theme_for(seed)
         layout = layout_for(size)
         width, height = round(size[0] * OVERSIZE / 2) * 2, round(size[1] * OVERSIZE / 2) * 2
@@ -124,7 +126,9 @@ def _mood(theme: Theme, look: int, index: int) -> tuple[str, str, str]:
 
 
 def _icons(scene: SceneSpec, title: str, index: int) -> list[str]:
-    found = icons_for(clean(scene.visual_prompt), clean(scene.on_screen_text), clean(scene.narration), clean(title, limit=300))
+    found = icons_for(
+        clean(scene.visual_prompt), clean(scene.on_screen_text), clean(scene.narration), clean(title, limit=300)
+    )
     spare = [_FALLBACK_ICONS[(index + i) % len(_FALLBACK_ICONS)] for i in range(len(_FALLBACK_ICONS))]
     return list(dict.fromkeys([*found, *spare]))[:4]
 
@@ -140,5 +144,9 @@ def _save(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], out_png: Path
         temporary.replace(out_png)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise ChimeraError("INTERNAL", f"cannot write the card: {error.strerror}", {"reason": "disk_full" if error.errno == 28 else "io"}) from error
+        raise ChimeraError(
+            "INTERNAL",
+            f"cannot write the card: {error.strerror}",
+            {"reason": "disk_full" if error.errno == 28 else "io"},
+        ) from error
     return out_png

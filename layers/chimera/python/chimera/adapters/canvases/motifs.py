@@ -58,7 +58,18 @@ def _gradient(colours: tuple[str, str], start: tuple[float, float], end: tuple[f
     return skia.Paint(AntiAlias=True, Shader=shader)
 
 
-def draw_icon(stage: Stage, icon: str, x: float, y: float, size: float, colour: str, *, alpha: float = 1.0, width: float = 1.5, fill: float = 0.2) -> None:
+def draw_icon(
+    stage: Stage,
+    icon: str,
+    x: float,
+    y: float,
+    size: float,
+    colour: str,
+    *,
+    alpha: float = 1.0,
+    width: float = 1.5,
+    fill: float = 0.2,
+) -> None:
     """The icon centred at (x, y), `size` reference pixels wide."""
     dom = skia.SVGDOM.MakeFromStream(skia.MemoryStream(svg(icon, stroke=colour, width=width, fill=fill)))
     dom.setContainerSize(skia.Size(24, 24))
@@ -75,10 +86,10 @@ def draw_icon(stage: Stage, icon: str, x: float, y: float, size: float, colour: 
     canvas.restore()
 
 
-def _shadow(stage: Stage, draw: Callable[[Any], None], *, dy: float = 26, blur: float = 34, alpha: float = 0.5) -> None:
+def _shadow(stage: Stage, path: Any, *, dy: float = 26, blur: float = 34, alpha: float = 0.5) -> None:
     stage.canvas.save()
     stage.canvas.translate(0, dy)
-    draw(_fill("#000000", alpha, blur=blur))
+    stage.canvas.drawPath(path, _fill("#000000", alpha, blur=blur))
     stage.canvas.restore()
 
 
@@ -93,7 +104,7 @@ def disc(s: Stage) -> None:
         x, y = s.x + s.radius * share * math.cos(angle), s.y + s.radius * share * math.sin(angle)
         c.drawCircle(x, y, 22, _fill(s.accent, 0.35, blur=14))
         c.drawCircle(x, y, 13, _fill(s.accent))
-    _shadow(s, lambda paint: c.drawCircle(s.x, s.y, r, paint))
+    _shadow(s, skia.Path.Circle(s.x, s.y, r))
     colours = (mix(s.surface, s.highlight, 0.55), mix(s.surface, s.background, 0.25))
     c.drawCircle(s.x, s.y, r, _gradient(colours, (s.x - r, s.y - r), (s.x + r, s.y + r)))
     c.save()
@@ -118,8 +129,10 @@ def tiles(s: Stage) -> None:
         c.translate(s.x + s.radius * shift, s.y + abs(shift) * s.radius * 0.25)
         c.rotate(turn)
         shape = _rounded(-side / 2, -side / 2, side, side, side * 0.2)
-        _shadow(s, lambda paint, shape=shape: c.drawRRect(shape, paint), dy=22, blur=28, alpha=0.42)
-        paint = _gradient((mix(tint, "#ffffff", 0.16), mix(tint, s.background, 0.36)), (-side / 2, -side / 2), (side / 2, side / 2))
+        _shadow(s, skia.Path.RRect(shape), dy=22, blur=28, alpha=0.42)
+        paint = _gradient(
+            (mix(tint, "#ffffff", 0.16), mix(tint, s.background, 0.36)), (-side / 2, -side / 2), (side / 2, side / 2)
+        )
         paint.setAlphaf(alpha)
         c.drawRRect(shape, paint)
         c.drawRRect(shape, _line("#ffffff", 0.26, 2.5))
@@ -136,8 +149,10 @@ def window(s: Stage) -> None:
     c.translate(s.x, s.y)
     c.rotate(-5 if s.rng.random() < 0.5 else 5)
     shape = _rounded(-w / 2, -h / 2, w, h, 34)
-    _shadow(s, lambda paint: c.drawRRect(shape, paint), dy=34, blur=40, alpha=0.55)
-    c.drawRRect(shape, _gradient((mix(s.surface, "#ffffff", 0.14), mix(s.surface, s.background, 0.55)), (0, -h / 2), (0, h / 2)))
+    _shadow(s, skia.Path.RRect(shape), dy=34, blur=40, alpha=0.55)
+    c.drawRRect(
+        shape, _gradient((mix(s.surface, "#ffffff", 0.14), mix(s.surface, s.background, 0.55)), (0, -h / 2), (0, h / 2))
+    )
     c.save()
     c.clipRRect(shape, doAntiAlias=True)
     c.drawRect(skia.Rect.MakeXYWH(-w / 2, -h / 2, w, h * 0.14), _fill("#000000", 0.24))
@@ -150,7 +165,9 @@ def window(s: Stage) -> None:
     left, right = w * 0.0 + 12, w / 2 - 40
     for i, share in enumerate((1.0, 0.82, 0.94, 0.5)):
         y = -h / 2 + h * 0.25 + i * h * 0.085
-        c.drawRRect(_rounded(left, y, (right - left) * share, h * 0.038, 10), _fill("#ffffff", 0.85 if i == 0 else 0.38))
+        c.drawRRect(
+            _rounded(left, y, (right - left) * share, h * 0.038, 10), _fill("#ffffff", 0.85 if i == 0 else 0.38)
+        )
     heights = s.rng.uniform(0.25, 0.8, 5)
     heights.sort()
     step = (right - left) / 5
@@ -173,7 +190,7 @@ def _hexagon(x: float, y: float, radius: float) -> Any:
 
 def hexagons(s: Stage) -> None:
     """A honeycomb with the icon in the middle cell and companions around."""
-    c, r = s.canvas, s.radius * 0.52
+    c, r = s.canvas, s.radius * 0.45
     rounded = skia.CornerPathEffect.Make(r * 0.16)
     c.drawCircle(s.x, s.y, s.radius, _fill(s.highlight, 0.24, blur=s.radius * 0.35))
     for i in range(6):
@@ -187,7 +204,7 @@ def hexagons(s: Stage) -> None:
         if solid and s.companions:
             draw_icon(s, s.companions[(i // 2) % len(s.companions)], x, y, r * 0.8, "#ffffff", alpha=0.6)
     path = _hexagon(s.x, s.y, r * 1.12)
-    _shadow(s, lambda paint: c.drawPath(path, paint))
+    _shadow(s, path)
     paint = _gradient((s.highlight, mix(s.highlight, s.surface, 0.75)), (s.x - r, s.y - r), (s.x + r, s.y + r))
     paint.setPathEffect(rounded)
     c.drawPath(path, paint)
@@ -205,8 +222,10 @@ def poster(s: Stage) -> None:
     c.translate(s.x, s.y)
     c.rotate(float(s.rng.choice([-8.0, 7.0])))
     shape = _rounded(-side / 2, -side / 2, side, side, 40)
-    _shadow(s, lambda paint: c.drawRRect(shape, paint), alpha=0.45)
-    c.drawRRect(shape, _gradient((s.accent, mix(s.accent, s.highlight, 0.75)), (-side / 2, -side / 2), (side / 2, side / 2)))
+    _shadow(s, skia.Path.RRect(shape), alpha=0.45)
+    c.drawRRect(
+        shape, _gradient((s.accent, mix(s.accent, s.highlight, 0.75)), (-side / 2, -side / 2), (side / 2, side / 2))
+    )
     c.restore()
     for share in (0.44, 0.56):
         c.drawCircle(s.x + s.radius * 0.72, s.y - s.radius * 0.72, s.radius * share * 0.55, _line("#ffffff", 0.30, 3))
@@ -232,14 +251,19 @@ def network(s: Stage) -> None:
         c.drawLine(s.x, s.y, x, y, _line(s.accent, 0.65, 3.5))
     for i, (x, y) in enumerate(spots):
         small = s.radius * (0.19 if i % 2 == 0 else 0.12)
-        _shadow(s, lambda paint, x=x, y=y, small=small: c.drawCircle(x, y, small, paint), dy=10, blur=14, alpha=0.45)
+        _shadow(s, skia.Path.Circle(x, y, small), dy=10, blur=14, alpha=0.45)
         tint = s.highlight if i % 2 == 0 else s.accent
         c.drawCircle(x, y, small, _fill(mix(tint, s.surface, 0.25)))
         c.drawCircle(x, y, small, _line("#ffffff", 0.35, 2.5))
         if i % 2 == 0 and s.companions:
             draw_icon(s, s.companions[(i // 2) % len(s.companions)], x, y, small * 1.15, "#ffffff", width=1.7)
-    _shadow(s, lambda paint: c.drawCircle(s.x, s.y, r, paint))
-    c.drawCircle(s.x, s.y, r, _gradient((mix(s.surface, "#ffffff", 0.22), mix(s.surface, s.background, 0.3)), (s.x, s.y - r), (s.x, s.y + r)))
+    _shadow(s, skia.Path.Circle(s.x, s.y, r))
+    c.drawCircle(
+        s.x,
+        s.y,
+        r,
+        _gradient((mix(s.surface, "#ffffff", 0.22), mix(s.surface, s.background, 0.3)), (s.x, s.y - r), (s.x, s.y + r)),
+    )
     c.drawCircle(s.x, s.y, r - 5, _line(s.accent, 0.95, 7))
     draw_icon(s, s.icon, s.x, s.y, r * 1.05, "#ffffff")
 
@@ -255,7 +279,13 @@ def dial(s: Stage, share: float | None) -> None:
             angle = tick / 72 * 2 * math.pi - math.pi / 2
             inner, long = r * (0.955 if tick % 6 else 0.925), tick % 6 == 0
             paint = _line(s.accent if long else "#ffffff", 0.95 if long else 0.38, 6 if long else 3)
-            c.drawLine(s.x + inner * math.cos(angle), s.y + inner * math.sin(angle), s.x + r * 1.02 * math.cos(angle), s.y + r * 1.02 * math.sin(angle), paint)
+            c.drawLine(
+                s.x + inner * math.cos(angle),
+                s.y + inner * math.sin(angle),
+                s.x + r * 1.02 * math.cos(angle),
+                s.y + r * 1.02 * math.sin(angle),
+                paint,
+            )
         c.drawCircle(s.x, s.y, r * 1.10, _line("#ffffff", 0.14, 2.5))
         return
     track = _line("#ffffff", 0.16, 34)

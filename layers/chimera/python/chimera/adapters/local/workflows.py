@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,8 +26,26 @@ _CODES = {
 """AWS's error name -> ours; every other name is a bad request of ours: VALIDATION_FAILED."""
 
 
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=TIMEOUT_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        """Open the socket instead of a TCP connection."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self.sock.settimeout(TIMEOUT_SECONDS)
+            self.sock.connect(self._path)
+        except OSError:
+            self.sock.close()
+            raise
+
+
 class HttpWorkflows:
-    """A client for `http://127.0.0.1:PORT` with its secret; thread-safe, one connection a call, no proxy."""
+    """A client for `unix:PATH` or `http://HOST:PORT`; thread-safe, one connection a call, no proxy."""
 
     def __init__(self, endpoint: str, secret: str) -> None:
         self._endpoint = endpoint
@@ -85,15 +104,20 @@ class HttpWorkflows:
         """Abort an execution and its children; one that has ended stays as it is."""
         self._call("StopExecution", {"executionArn": execution_id, "cause": cause})
 
-    def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    def _connection(self) -> http.client.HTTPConnection:
         address = urlsplit(self._endpoint)
-        if address.scheme != "http" or not address.hostname:
-            raise ChimeraError(
-                "AGENT_OFFLINE",
-                f"no workflow engine is set (endpoint {self._endpoint!r}); start one with `chimera up`",
-                {},
-            )
-        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=TIMEOUT_SECONDS)
+        if address.scheme == "unix" and address.path:
+            return _UnixConnection(self._endpoint.removeprefix("unix:"))
+        if address.scheme == "http" and address.hostname:
+            return http.client.HTTPConnection(address.hostname, address.port, timeout=TIMEOUT_SECONDS)
+        raise ChimeraError(
+            "AGENT_OFFLINE",
+            f"no workflow engine is set (endpoint {self._endpoint!r}); start one with `chimera up`",
+            {},
+        )
+
+    def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        connection = self._connection()
         try:
             connection.request(
                 "POST",

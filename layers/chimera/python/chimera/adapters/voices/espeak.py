@@ -52,10 +52,14 @@ class EspeakVoice:
         `PROVIDER_REJECTED` if the worker fails.
         """
         if not 80 <= speed_wpm <= 450:
-            raise ChimeraError("VALIDATION_FAILED", f"speed_wpm is {speed_wpm}; expected 80–450", {"speed_wpm": speed_wpm})
+            raise ChimeraError(
+                "VALIDATION_FAILED", f"speed_wpm is {speed_wpm}; expected 80–450", {"speed_wpm": speed_wpm}
+            )
         if len(text) > MAX_CHARACTERS * 8:
             raise ChimeraError(
-                "VALIDATION_FAILED", f"text has {len(text)} characters; at most {MAX_CHARACTERS} are spoken", {"text": len(text)}
+                "VALIDATION_FAILED",
+                f"text has {len(text)} characters; at most {MAX_CHARACTERS} are spoken",
+                {"text": len(text)},
             )
         pairs = spoken_words(clean(text, limit=MAX_CHARACTERS), voice)
         script, starts = _script(pairs)

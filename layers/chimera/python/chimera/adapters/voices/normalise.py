@@ -45,7 +45,9 @@ _CORE = re.compile(r"^([\"'“”‘’(\[{«]*)(.*?)([\"'“”‘’)\]}»,;:!
 _MONEY = re.compile(r"^(US\$|[$£€¥₹])(\d[\d,]*(?:\.\d+)?)(k|m|mn|mln|b|bn|t|tn)?$", re.I)
 _SCALED = re.compile(r"^(\d[\d,]*(?:\.\d+)?)(k|m|mn|mln|bn|b|tn)$", re.I)
 _TIMES = re.compile(r"^(\d+(?:\.\d+)?)x$", re.I)
-_QUANTITY = re.compile(r"^([-–−+]?)(\d[\d,]*(?:\.\d+)?)(km/h|kph|mph|km|kg|cm|mm|°c|°f|gb|tb|mb|kwh|mw|gw|ghz|mhz|ms|m/s|%)$", re.I)
+_QUANTITY = re.compile(
+    r"^([-–−+]?)(\d[\d,]*(?:\.\d+)?)(km/h|kph|mph|km|kg|cm|mm|°c|°f|gb|tb|mb|kwh|mw|gw|ghz|mhz|ms|m/s|%)$", re.I
+)
 _YEAR = re.compile(r"^(1[1-9]|20)(\d\d)(s?)$")
 _RANGE = re.compile(r"^(\d[\d,.]*)[-–—](\d[\d,.]*%?)$")
 _DIGITS_UNIT = re.compile(r"^[-+]?\d[\d,.]*$")

@@ -174,7 +174,9 @@ def figure_of(text: str) -> str:
     return ""
 
 
-_NAME = re.compile(r"\b[A-Z][\w'’&.-]*[\w](?:\s+(?:of|the|and|de|van|von)\s+[A-Z][\w'’-]+|\s+[A-Z0-9][\w'’&-]*)*")
+_NAME = re.compile(
+    r"\b[A-Z][\w'’&.-]*[\w](?:\s+(?:of|the|and|de|van|von)\s+[A-Z][\w'’-]+|\s+(?:[A-Z][\w'’&-]*|\d+(?:[.,]\d+)*(?![.,]?\d)))*"
+)
 _COMMON = re.compile(r"\b[a-z][a-z-]{4,}\b")
 # What stands between an article, preposition or number and the next small word is mostly a thing.
 _THING = re.compile(
