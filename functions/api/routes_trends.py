@@ -45,7 +45,7 @@ def list_trends(
 def scan(body: Annotated[ScanRequest, Body()] = NO_SCAN_OPTIONS, idempotency_key: Key = None) -> Started:
     """Start the research machine; it plans no task."""
     call = current(router)
-    refuse_local_sources(body.sources)
+    refuse_local_sources(body.sources, feeds=call.app.settings.rss_feeds)
     default = [name for name in KEYLESS if name != "rss" or call.app.settings.rss_feeds]
     options = parse(RunOptions, {**body.model_dump(), "sources": body.sources or default, "max_tasks": 0})
     run_id = keyed_id(call.tenant, "scan", idempotency_key)

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from chimera.errors import ChimeraError
 
 
-def refuse_local_sources(sources: Sequence[str]) -> None:
-    """`FORBIDDEN` for files of the machine that answers: they are for the person at its keyboard."""
+def refuse_local_sources(sources: Sequence[str], *, feeds: str = "") -> None:
+    """`FORBIDDEN` for files of the machine that answers, and for feeds that its operator did not configure.
+
+    Whoever names an address over HTTP could else make this machine read what only it can reach.
+    """
+    known = {f"rss:{address}" for address in feeds.split()}
     for source in sources:
-        if source.strip().lower().startswith("file:"):
-            raise ChimeraError(
-                "FORBIDDEN",
-                f"source {source[:80]!r}: files can be named on the command line only",
-                {"source": source[:80]},
-            )
+        kind = source.strip().lower().partition(":")[0]
+        if kind == "file" or (kind == "rss" and ":" in source and source not in known):
+            where = "on the command line only" if kind == "file" else "on the command line or in CHIMERA_RSS_FEEDS"
+            raise ChimeraError("FORBIDDEN", f"source {source[:80]!r}: it can be named {where}", {"source": source[:80]})

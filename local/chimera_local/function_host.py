@@ -35,6 +35,7 @@ PRELOADED = (
     "psycopg.rows",
     "psycopg.types.json",
     "aws_lambda_powertools",
+    "aws_lambda_powertools.event_handler.api_gateway",
     "chimera.errors",
     "chimera.ports",
     "chimera.domain.models",

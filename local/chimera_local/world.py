@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-
 from chimera.adapters.local.workflows import HttpWorkflows
+from chimera.adapters.postgres.tenancy import seed_tenant
 from chimera.bootstrap import App
 from chimera.errors import ChimeraError
 from chimera.settings import Settings
-from chimera.adapters.postgres.tenancy import seed_tenant
+
 from chimera_local.lock import EngineInfo, EngineLock, find_engine
 from chimera_local.machines import ROOT, machine_files, substitutions
 from chimera_local.postgres import EmbeddedPostgres

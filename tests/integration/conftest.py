@@ -22,10 +22,10 @@ from chimera.adapters.local.clock import SystemClock
 from chimera.adapters.local.keys import KeyFileSigner, KeyFolderVerifier
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.ledger import PostgresLedger
+from chimera.adapters.postgres.tenancy import seed_tenant
 from chimera.domain.cfo import CfoPolicy
 from chimera.settings import Settings
 from chimera.usecases.cfo import Cfo
-from chimera.adapters.postgres.tenancy import seed_tenant
 from psycopg import sql
 
 with warnings.catch_warnings():

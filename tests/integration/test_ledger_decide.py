@@ -15,10 +15,10 @@ import psycopg
 import pytest
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.ledger import PostgresLedger
+from chimera.adapters.postgres.tenancy import agent_id
 from chimera.domain.cfo import CfoPolicy, RiskWeights, parse_request
 from chimera.errors import ChimeraError
 from chimera.usecases.cfo import Cfo
-from chimera.adapters.postgres.tenancy import agent_id
 
 MakeCfo = Callable[..., Cfo]
 NO_RISK = CfoPolicy(weights=RiskWeights(*[Decimal(0)] * 5))

@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 from chimera.adapters.postgres.database import Database
-from chimera.settings import Settings
 from chimera.adapters.postgres.tenancy import ROLES, agent_id, seed_tenant
+from chimera.settings import Settings
 
 
 def _rows(db: Database, tenant: str, query: str) -> list[dict[str, Any]]:

@@ -14,11 +14,11 @@ import psycopg
 import pytest
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.ledger import PostgresLedger
+from chimera.adapters.postgres.tenancy import agent_id
 from chimera.domain.cfo import CfoPolicy, parse_request
 from chimera.domain.models import CostLine
 from chimera.errors import ChimeraError
 from chimera.usecases.cfo import Cfo
-from chimera.adapters.postgres.tenancy import agent_id
 
 MakeCfo = Callable[..., Cfo]
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)

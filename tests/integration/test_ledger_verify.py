@@ -14,10 +14,10 @@ import pytest
 from chimera.adapters.local.keys import KeyFileSigner, KeyFolderVerifier
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.ledger import PostgresLedger
+from chimera.adapters.postgres.tenancy import agent_id
 from chimera.domain.ledger import VerifyReport, row_hash
 from chimera.domain.models import CostLine
 from chimera.usecases.cfo import Cfo
-from chimera.adapters.postgres.tenancy import agent_id
 
 MakeCfo = Callable[..., Cfo]
 Tamper = Callable[[psycopg.Connection[Any], str], None]

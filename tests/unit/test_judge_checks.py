@@ -21,6 +21,7 @@ from chimera.domain.folding import fold, hidden_characters, sentences, unleet
 from chimera.domain.judge import Subject
 from chimera.domain.models import (
     BrandGuidelines,
+    Check,
     EngagementMetrics,
     Material,
     PersonalityProfile,
@@ -332,7 +333,65 @@ def test_the_evidence_names_the_weakest_sentence() -> None:
 
 # --- technical
 
+GOOD = {
+    "container": "mp4",
+    "video_codec": "h264",
+    "audio_codec": "aac",
+    "pix_fmt": "yuv420p",
+    "faststart": True,
+    "constant_frame_rate": True,
+    "size_bytes": 5_000_000,
+    "duration_seconds": 45.1,
+    "av_difference_seconds": 0.01,
+    "longest_black_seconds": 0.0,
+    "longest_freeze_seconds": 0.0,
+    "longest_silence_seconds": 0.4,
+    "clipped_share": 0.0,
+    "loudness_lufs": -14.1,
+    "true_peak_dbtp": -1.2,
+    "caption_coverage": 1.0,
+    "max_chars_per_second": 19.0,
+    "median_chars_per_second": 14.0,
+    "shortest_cue_seconds": 0.5,
+    "width": 1080,
+    "height": 1920,
+}
 
-def test_a_file_that_was_not_measured_has_no_answer() -> None:
+
+def technical(**changes: Any) -> dict[str, Check]:
+    report = {"measurements": {**GOOD, **changes}, "checks": [], "sha256": "x"}
+    return {c.name: c for c in TechnicalCheck().run(subject(technical=report, duration_seconds=45.0))}
+
+
+def test_a_good_file_passes() -> None:
+    assert [c for c in technical().values() if c.passed is not True] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "passed", "severity"),
+    [
+        ({"caption_coverage": 0.5}, "caption_coverage", False, "review"),
+        ({"median_chars_per_second": 21.0}, "reading_speed_median", False, "review"),
+        ({"longest_silence_seconds": 9.0}, "silence", False, "review"),
+        ({"loudness_lufs": None}, "loudness", None, "review"),
+        ({"size_bytes": 200_000_000}, "file_size", False, "reject"),
+        ({"width": 1920, "height": 1080}, "aspect", False, "reject"),
+        ({"duration_seconds": 30.0}, "duration_expected", False, "review"),
+    ],
+)
+def test_a_flaw_of_the_file_is_found(changes: Any, name: str, passed: bool | None, severity: str) -> None:
+    found = technical(**changes)[f"technical.{name}"]
+    assert (found.passed, found.severity) == (passed, severity)
+
+
+def test_what_the_report_itself_found_is_kept() -> None:
+    stated = Check(name="technical.fps", category="technical", score=0, threshold=1, passed=False, provider="technical")
+    report = {"measurements": GOOD, "checks": [stated.model_dump()]}
+    found = {c.name: c.passed for c in TechnicalCheck().run(subject(technical=report))}
+    assert found["technical.fps"] is False
+
+
+@pytest.mark.parametrize("report", [None, {}, {"measurements": {}}, {"sha256": "x"}])
+def test_a_file_that_was_not_measured_has_no_answer(report: dict[str, Any] | None) -> None:
     with pytest.raises(ChimeraError):
-        TechnicalCheck().run(subject())
+        TechnicalCheck().run(subject(technical=report))

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import click
-from pydantic import ValidationError
-
 from chimera.errors import ChimeraError
+from pydantic import ValidationError
 
 
 class Lazy(click.Group):
     """Imports a command only when it is called: `chimera --help` is quick."""
 
-    COMMANDS = {
+    COMMANDS: ClassVar[dict[str, str]] = {
         "run": "run:run",
         "resume": "run:resume",
         "up": "up:up",

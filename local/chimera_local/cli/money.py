@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import click
-
 from chimera.domain.cfo import PERIOD_NAMES
 from chimera.domain.money import to_micros, usd
 from chimera.settings import get_settings
+
 from chimera_local.cli import emit
 from chimera_local.world import World, world
 
@@ -115,8 +115,8 @@ def ls(limit: int, as_json: bool) -> int:
         for e in page.entries
     ]
     text = "\n".join(
-        f"{r['seq']:6} {r['entry_type']:13} {r['decision'] or '':10} {r['amount']:>14}  {r['reason'][:60]}" for r in rows
+        f"{r['seq']:6} {r['entry_type']:13} {r['decision'] or '':10} {r['amount']:>14}  {r['reason'][:60]}"
+        for r in rows
     )
     emit({"entries": rows, "cursor": page.next_cursor}, as_json=as_json, text=text)
     return 0
-

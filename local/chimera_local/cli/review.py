@@ -6,9 +6,9 @@ import getpass
 from typing import Any
 
 import click
-
 from chimera.settings import get_settings
 from chimera.usecases.review import Decide, decide, view
+
 from chimera_local.cli import emit
 from chimera_local.lock import find_engine
 from chimera_local.world import World, world
@@ -39,7 +39,10 @@ def show(review_id: str, as_json: bool) -> int:
     """The version to decide about: video, script, findings, cost."""
     with world(get_settings(), engine=False) as w:
         value = details(w, review_id)
-    lines = [f"Review     {value['review_id']} ({value['kind']}, {value['status']})", f"Version    {value['subject_hash']}"]
+    lines = [
+        f"Review     {value['review_id']} ({value['kind']}, {value['status']})",
+        f"Version    {value['subject_hash']}",
+    ]
     if value["reason"]:
         lines.append(f"Why        {value['reason']}")
     content = value.get("content")
@@ -82,9 +85,7 @@ def _decide(review_id: str, decision: Any, note: str, expected: str | None, by: 
             w.app.settings = w.app.settings.model_copy(
                 update={"workflows_endpoint": engine.control_endpoint, "workflows_secret": engine.control_secret}
             )
-        event = Decide(
-            review_id=str(row["id"]), decision=decision, by=by or _who(), note=note, expected_hash=given
-        )
+        event = Decide(review_id=str(row["id"]), decision=decision, by=by or _who(), note=note, expected_hash=given)
         value = decide(event, w.app.reviews(w.tenant), w.app.workflows)
     text = f"{value['status']} by {value['decided_by']}"
     if not value["delivered_at"]:
@@ -120,5 +121,3 @@ def approve(review_id: str, expected: str | None, note: str, by: str | None, as_
 def reject(review_id: str, expected: str | None, note: str, by: str | None, as_json: bool) -> int:
     """Reject it; it will not be published."""
     return _decide(review_id, "rejected", note, expected, by, as_json)
-
-

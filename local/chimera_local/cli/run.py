@@ -6,11 +6,11 @@ import time
 from typing import Any
 
 import click
-
 from chimera.bootstrap import parse
 from chimera.domain.options import RunOptions
 from chimera.errors import ChimeraError
 from chimera.settings import get_settings
+
 from chimera_local.cli import emit
 from chimera_local.cli.progress import StageProgress
 from chimera_local.runs import exit_code, follow, report, start_run
@@ -18,13 +18,25 @@ from chimera_local.world import World, absolute_source, world
 
 
 @click.command()
-@click.option("--source", "sources", multiple=True, help="hackernews, wikipedia, google_trends, rss, rss:ADDRESS, sample or file:PATH; repeat for several.")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    help="hackernews, wikipedia, google_trends, rss, rss:ADDRESS, sample or file:PATH; repeat for several.",
+)
 @click.option("--topic", default="", help="Make a video about this rising topic rather than the best one.")
 @click.option("--duration", default=45, show_default=True, help="Seconds, 15–180.")
 @click.option("--aspect", type=click.Choice(["9:16", "16:9", "1:1"]), default="9:16", show_default=True)
 @click.option("--resolution", type=click.Choice(["360p", "720p", "1080p", "4k"]), default="1080p", show_default=True)
-@click.option("--stop-at", type=click.Choice(["brief", "approval", "render", "judge"]), default=None, help="Stop after this stage.")
-@click.option("--auto-approve", is_flag=True, help="Approve in advance what the judge puts to review; a reject stays a reject.")
+@click.option(
+    "--stop-at",
+    type=click.Choice(["brief", "approval", "render", "judge"]),
+    default=None,
+    help="Stop after this stage.",
+)
+@click.option(
+    "--auto-approve", is_flag=True, help="Approve in advance what the judge puts to review; a reject stays a reject."
+)
 @click.option("--seed", default=0, help="Another number, another look.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def run(
@@ -129,11 +141,15 @@ def summary(result: dict[str, Any], base_url: str) -> str:
         lines.append(f"Approval   {approval['decision']}: up to {approval['amount']} USD")
     if judge:
         failed = [c["name"] for c in judge["checks"] if c["passed"] is not True]
-        lines.append(f"Judge      {judge['verdict']} ({len(judge['checks'])} checks{', not passed: ' + ', '.join(failed) if failed else ''})")
+        lines.append(
+            f"Judge      {judge['verdict']} ({len(judge['checks'])} checks{', not passed: ' + ', '.join(failed) if failed else ''})"
+        )
     ledger = result["ledger"]
     lines.append(f"Ledger     {ledger['entries']} entries, {'verified' if ledger['verified'] else 'NOT VERIFIED'}")
     used = {k: v for k, v in result["used"].items() if v not in (None, [], "", 0, False)}
-    lines.append("Used       " + ", ".join(f"{k}: {v if not isinstance(v, list) else _short(v)}" for k, v in used.items()))
+    lines.append(
+        "Used       " + ", ".join(f"{k}: {v if not isinstance(v, list) else _short(v)}" for k, v in used.items())
+    )
     lines.append(f"Run        {result['run_id']}: {result['status']} after {result['elapsed_seconds']:.0f} s")
     if result["error"]:
         lines.append(f"Why        {result['error'].get('code')}: {result['error'].get('message')}")

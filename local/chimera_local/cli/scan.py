@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import click
-
 from chimera.bootstrap import parse
 from chimera.domain.options import KEYLESS, RunOptions
 from chimera.settings import get_settings
+
 from chimera_local.cli import emit
 from chimera_local.cli.progress import StageProgress
 from chimera_local.world import absolute_source, world
@@ -20,7 +20,12 @@ from chimera_local.world import absolute_source, world
 @click.option("--max-results", default=20, show_default=True, help="1–50.")
 @click.option("--json", "as_json", is_flag=True, help="scout.analyze's answer as one JSON object.")
 def scan(
-    sources: tuple[str, ...], keywords: tuple[str, ...], timeframe: str, min_velocity: float, max_results: int, as_json: bool
+    sources: tuple[str, ...],
+    keywords: tuple[str, ...],
+    timeframe: str,
+    min_velocity: float,
+    max_results: int,
+    as_json: bool,
 ) -> int:
     """Ask the sources, merge and rank what they say."""
     from chimera.usecases.scanning import scan_now

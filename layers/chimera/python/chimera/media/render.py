@@ -72,6 +72,8 @@ def render(job: RenderJob, work_dir: Path, progress: Progress = lambda _share: N
         work_dir.mkdir(parents=True, exist_ok=True)
         segments_dir = work_dir / "segments"
         segments_dir.mkdir(exist_ok=True)
+        for leftover in work_dir.glob("render-*"):  # of a render that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
         plan = _plan(job)
         progress(0.02)
         fonts = write_fontconfig(work_dir / "fonts")

@@ -154,9 +154,7 @@ class Cfo:
         started = time.perf_counter()
         first = parse_request(request)
         if not 0 < len(by) <= 200:
-            raise ChimeraError(
-                "VALIDATION_FAILED", f"by: got {by[:80]!r}, expected who decides (1–200 characters)"
-            )
+            raise ChimeraError("VALIDATION_FAILED", f"by: got {by[:80]!r}, expected who decides (1–200 characters)")
         decision, _, _ = self._ledger.get(first.request_id)
         if decision.req_sha256 != first.sha256():
             raise ChimeraError(
@@ -264,9 +262,7 @@ class Cfo:
         return self._ledger.attach_signature(entry.seq, self._signer.key_id, signature)
 
     def _may_still_sign(self, entry: Entry) -> bool:
-        if (
-            entry.key_id != self._signer.key_id
-        ):  # decided for a key that was since replaced: it expires unused
+        if entry.key_id != self._signer.key_id:  # decided for a key that was since replaced: it expires unused
             return False
         soon: datetime = self._clock.now() + SIGNING_MARGIN
         return entry.expires_at is not None and entry.expires_at > soon

@@ -97,7 +97,7 @@ def _job(made: MadeContent) -> RenderJob:
     brief, ask = made.brief(), made.read("brief", "material.json")
     voice, pictures = made.read("audio", "voice.json"), made.read("pictures", "pictures.json")
     options, store, scope = ask["options"], made.media, made.scope
-    scratch = Path(".")
+    scratch = Path()
     scenes = [
         RenderScene(
             narration=scene.narration,

@@ -45,9 +45,7 @@ def open_task(
     row = content.open(event.task_id, event.run_id)
     persona = personas.get(str(row["persona_id"]))
     trend = trend_of(str(row["trend_source_id"]))
-    scope = Scope(
-        tenant_id=event.tenant_id, run_id=event.run_id, task_id=event.task_id, content_id=str(row["id"])
-    )
+    scope = Scope(tenant_id=event.tenant_id, run_id=event.run_id, task_id=event.task_id, content_id=str(row["id"]))
     profile = persona.model_dump(include={"name", "tone", "target_audience", "brand_guidelines"})
     material = Material.model_validate(
         {

@@ -16,9 +16,7 @@ class RecordDecision(Scope):
     review: dict[str, Any]
 
 
-def request_review(
-    event: RequestReview, reviews: ReviewRows, workflows: Workflows, runs: RunRows
-) -> dict[str, Any]:
+def request_review(event: RequestReview, reviews: ReviewRows, workflows: Workflows, runs: RunRows) -> dict[str, Any]:
     """Ask about this version of the content. The run's status comes first: a decision may be there at once."""
     runs.set_status(event.run_id, "waiting_review")
     return review.request_review(event, reviews, workflows)

@@ -38,7 +38,9 @@ def begin_run(event: BeginRun, runs: RunRows, *, rss_configured: bool) -> dict[s
     return {"tenant_id": event.tenant_id, "run_id": str(row["id"]), "options": row["options"]}
 
 
-def finish_run(event: FinishRun, runs: RunRows, content: ContentRows, publications: PublicationsOfContent) -> dict[str, Any]:
+def finish_run(
+    event: FinishRun, runs: RunRows, content: ContentRows, publications: PublicationsOfContent
+) -> dict[str, Any]:
     """The run's final status: published if anything was, else the most serious of what happened."""
     if event.failure is not None:
         error = explain(str(event.failure.get("error")), str(event.failure.get("cause") or ""))

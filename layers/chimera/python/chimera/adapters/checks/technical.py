@@ -4,22 +4,57 @@ from __future__ import annotations
 
 from typing import Any
 
+from chimera.adapters.checks.answers import answer
 from chimera.domain.judge import Subject
 from chimera.domain.models import Check
 from chimera.errors import ChimeraError
 
+_SHAPES = {"9:16": 9 / 16, "16:9": 16 / 9, "1:1": 1.0}
+
 
 class TechnicalCheck:
-    """Answers of `chimera.media.technical.evaluate` over the report; without a report it has no answer."""
+    """The technical gate's answers for the strictest platform's limits, plus the picture's shape."""
 
     name = "technical"
     category = "technical"
 
     def run(self, subject: Any) -> list[Check]:
-        """Evaluate the report against the strictest platform's limits; raises when nothing was measured."""
-        content = Subject.model_validate(subject)
-        if content.technical is None:
-            raise ChimeraError("VALIDATION_FAILED", "the video file was not measured; expected a technical report")
-        from chimera.media.technical import evaluate
+        """Judge the measurements; checks that only the report could make (its expected size) are taken from it.
 
-        return list(evaluate(content.technical, content.limits.model_dump()))
+        Raises `VALIDATION_FAILED` when nothing was measured: no report is no answer.
+        """
+        from chimera.media.technical import Limits, evaluate
+
+        content = Subject.model_validate(subject)
+        report = content.technical
+        measured = report.get("measurements") if report else None
+        if report is None or not isinstance(measured, dict) or not measured:
+            raise ChimeraError(
+                "VALIDATION_FAILED",
+                f"technical: got {'no report' if report is None else sorted(report)[:8]}, expected measurements",
+            )
+        limits = Limits(
+            min_seconds=content.limits.min_seconds,
+            max_seconds=content.limits.max_seconds,
+            max_bytes=content.limits.max_bytes,
+            expected_seconds=content.duration_seconds or None,
+        )
+        checks = evaluate(measured, limits)
+        asked = {check.name for check in checks}
+        stated = [Check.model_validate(check) for check in report.get("checks") or []]
+        return [*checks, *(check for check in stated if check.name not in asked), _shape(content, measured)]
+
+
+def _shape(content: Subject, measured: dict[str, Any]) -> Check:
+    width, height = measured.get("width"), measured.get("height")
+    if not width or not height:
+        raise ChimeraError("VALIDATION_FAILED", "technical: the picture's width and height were not measured")
+    off = abs(float(width) / float(height) / _SHAPES[content.aspect] - 1)
+    return answer(
+        "technical.aspect",
+        "technical",
+        1 - min(1.0, off * 10),
+        threshold=0.8,
+        evidence=f"is {width}x{height}, expected {content.aspect}",
+        severity="reject",
+    )

@@ -175,7 +175,7 @@ def figure_of(text: str) -> str:
 
 
 _NAME = re.compile(
-    r"\b[A-Z][\w'’&.-]*[\w](?:\s+(?:of|the|and|de|van|von)\s+[A-Z][\w'’-]+|\s+(?:[A-Z][\w'’&-]*|\d+(?:[.,]\d+)*(?![.,]?\d)))*"
+    r"\b[A-Z][\w'’&.-]*[\w](?:\s+(?:of|the|and|de|van|von)\s+[A-Z][\w'’-]+|\s+(?:[A-Z][\w'’&-]*|\d+(?:[.,]\d+)*(?![.,]?\w)))*"
 )
 _COMMON = re.compile(r"\b[a-z][a-z-]{4,}\b")
 # What stands between an article, preposition or number and the next small word is mostly a thing.
