@@ -35,9 +35,7 @@ class Echo:
     ) -> JSON:
         return payload
 
-    def run_job(
-        self, job_key: str, arguments: JSON, *, timeout_seconds: float | None, cancel: threading.Event
-    ) -> JSON:
+    def run_job(self, job_key: str, arguments: JSON, *, timeout_seconds: float | None, cancel: threading.Event) -> JSON:
         return arguments
 
 
@@ -73,9 +71,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory(prefix="aslb", ignore_cleanup_errors=True) as folder:
-        server = get_server(
-            Path(folder) / "pg", cleanup_mode="delete", postgres_version=16
-        )
+        server = get_server(Path(folder) / "pg", cleanup_mode="delete", postgres_version=16)
         engine = Engine(
             database_url=server.get_uri(), machines={"count": load_machine("count", machine())}, tasks=Echo()
         )

@@ -94,6 +94,8 @@ class World:
         self._closers.append(self.app.close)
         if not self._want_engine:
             seed(settings)
+        if self.engine is not None:
+            self.catch_up()
 
     def _start_engine(self, settings: Settings, engine_url: str) -> Settings:
         from chimera_local.asl.definition import load_machine
@@ -136,6 +138,13 @@ class World:
             )
         )
         return settings
+
+    def catch_up(self) -> None:
+        """What a crash or a decision without an engine left undone: sign, expire, tell waiting runs."""
+        from chimera.usecases.review import deliver_pending
+
+        self.app.cfo(self.tenant).sweep()
+        deliver_pending(self.app.reviews(self.tenant), self.app.workflows)
 
     @property
     def tenant(self) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from chimera.media.captions import (
     MAX_CHARS_PER_SECOND,
     coverage,
@@ -16,6 +13,8 @@ from chimera.media.captions import (
     vtt,
 )
 from chimera.media.models import Word
+from hypothesis import given
+from hypothesis import strategies as st
 
 TEXT = (
     "Data centres used about 415 terawatt hours of electricity in 2024. That is 1.5% of all the power in the world, "
@@ -49,7 +48,9 @@ def test_lines_are_two_at_most_and_within_the_width() -> None:
 def test_a_short_cue_stays_long_enough_and_reading_speed_is_kept_where_the_voice_allows() -> None:
     cues = make_cues(spoken("Yes. Nobody expected that.", 0.3), line_chars=22, limit=6.0)
     assert all(c.end - c.start >= 0.29 for c in cues)
-    assert all(c.chars_per_second <= MAX_CHARS_PER_SECOND + 0.1 for c in make_cues(spoken(TEXT), line_chars=22, limit=12))
+    assert all(
+        c.chars_per_second <= MAX_CHARS_PER_SECOND + 0.1 for c in make_cues(spoken(TEXT), line_chars=22, limit=12)
+    )
 
 
 def test_no_words_no_cues() -> None:

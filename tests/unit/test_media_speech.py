@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from chimera.adapters.voices.normalise import spoken_words
 
 

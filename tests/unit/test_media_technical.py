@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from chimera.media.technical import Limits, evaluate, problems
 
 GOOD = {

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from chimera.media import ass
 from chimera.media.captions import make_cues
 from chimera.media.fonts import ass_size, drawable, text_width, wrap
@@ -16,6 +13,8 @@ from chimera.media.text import MAX_TITLE, clean, is_rtl, shorten, source_name, s
 from chimera.media.theme import theme_for
 from chimera.media.timeline import build
 from chimera.media.typeset import Page, typeset
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def test_markup_controls_and_bidi_overrides_are_taken_out() -> None:
@@ -56,7 +55,17 @@ def test_what_no_font_has_is_left_out_and_counted() -> None:
 
 
 NASTY = st.text(max_size=200) | st.sampled_from(
-    ["{\\p1}m 0 0", "\\N\\n\\h", "{\\fs999}", "a}b{c", "\\", "{", "Dialogue: 0,0:00", "\r\n[Events]\nDialogue: x", "مرحبا {\\b1}"]
+    [
+        "{\\p1}m 0 0",
+        "\\N\\n\\h",
+        "{\\fs999}",
+        "a}b{c",
+        "\\",
+        "{",
+        "Dialogue: 0,0:00",
+        "\r\n[Events]\nDialogue: x",
+        "مرحبا {\\b1}",
+    ]
 )
 
 
@@ -68,7 +77,14 @@ def test_no_text_can_command_libass(title: str, shown: str, said: str, source: s
     job = RenderJob(title=title, scenes=scenes, sources=(source,))
     timeline = build(job, (1.0, 3.0), LAYOUTS["9:16"])
     page = Page(
-        layout=LAYOUTS["9:16"], theme=theme_for(1), title=title, sources=(source,), language="en", seed=1, clip_count=3, fps=30
+        layout=LAYOUTS["9:16"],
+        theme=theme_for(1),
+        title=title,
+        sources=(source,),
+        language="en",
+        seed=1,
+        clip_count=3,
+        fps=30,
     )
     for clip in timeline.clips:
         script = typeset(clip, make_cues(clip.words, line_chars=21, limit=clip.seconds(30)), page)

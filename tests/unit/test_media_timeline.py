@@ -6,14 +6,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from chimera.media.figures import key_figure
 from chimera.media.layout import LAYOUTS, OVERSIZE, headline_style, layout_for, scene_kind
 from chimera.media.models import RenderJob, RenderScene, SceneSpec, Word, frame_size
 from chimera.media.theme import THEMES, contrast, mix, theme_for
 from chimera.media.timeline import Motion, build, matrix_at, plan_motion
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def job(**changes: object) -> RenderJob:
@@ -90,7 +89,16 @@ def test_the_telling_number_is_shown_as_it_was_written(text: str, big: str, unit
 
 
 @pytest.mark.parametrize(
-    "text", ["In 2024 it began", "iPhone 17 is out", "GPT-5 answers", "at 10:30 today", "version 3.11.2", "no number", "on 21 November"]
+    "text",
+    [
+        "In 2024 it began",
+        "iPhone 17 is out",
+        "GPT-5 answers",
+        "at 10:30 today",
+        "version 3.11.2",
+        "no number",
+        "on 21 November",
+    ],
 )
 def test_years_versions_and_times_are_no_figures(text: str) -> None:
     assert key_figure(text) is None

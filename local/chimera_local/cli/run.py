@@ -153,7 +153,7 @@ def summary(result: dict[str, Any], base_url: str) -> str:
     lines.append(f"Run        {result['run_id']}: {result['status']} after {result['elapsed_seconds']:.0f} s")
     if result["error"]:
         lines.append(f"Why        {result['error'].get('code')}: {result['error'].get('message')}")
-    if result["status"] == "waiting_review":
+    if result["status"] in {"waiting_review", "waiting_approval"}:
         lines.append("Next       `chimera review ls`, then `chimera review approve ID` and `chimera resume`")
     return "\n".join(lines)
 

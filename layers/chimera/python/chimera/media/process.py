@@ -24,6 +24,7 @@ _lock = threading.RLock()
 _stopping = threading.Event()
 _TAIL = 4000
 TERMINATED = 143
+_FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 
 
 @functools.lru_cache(maxsize=1)
@@ -127,7 +128,7 @@ def run(
     if child.returncode != 0:
         if _stopping.is_set():
             raise _stopped()
-        if "No space left on device" in text or "Disk quota exceeded" in text or "File too large" in text:
+        if child.returncode == -signal.SIGXFSZ or any(reason in text for reason in _FULL):
             raise disk_full("ffmpeg")
         raise ChimeraError(
             "INTERNAL", f"ffmpeg ended with {child.returncode}", {"reason": "ffmpeg", "stderr": text[-1500:]}
