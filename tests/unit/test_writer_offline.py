@@ -183,8 +183,9 @@ def test_a_title_in_the_first_person_is_quoted_not_claimed() -> None:
 
 
 def test_a_sample_is_called_a_sample_and_counts_nothing() -> None:
-    script = write(CASES[-1]).script
-    assert "sample" in script
+    draft = write(CASES[-1])
+    script = draft.script
+    assert "sample" in draft.description and "sample" not in script
     assert "points" not in script
     assert "zero to ten" not in script
 

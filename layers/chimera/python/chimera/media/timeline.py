@@ -116,6 +116,12 @@ def build(job: RenderJob, voice_seconds: tuple[float, ...], layout: Layout) -> T
     return Timeline(fps=job.fps, clips=tuple(clips))
 
 
+def unspoken_seconds(scenes: int, *, has_outro: bool) -> float:
+    """How much longer than its speech a video of so many spoken scenes is: leads, tails and the closing card."""
+    tails = TAIL_SECONDS * (scenes - 1) + (TAIL_SECONDS if has_outro else LAST_TAIL_SECONDS)
+    return FIRST_LEAD_SECONDS + LEAD_SECONDS * (scenes - 1) + tails + (OUTRO_SECONDS if has_outro else 0.0)
+
+
 def silent_seconds(scene: RenderScene) -> float:
     """How long a scene without sound stays: long enough to read it."""
     text = clean(scene.narration) or clean(scene.on_screen_text)

@@ -85,7 +85,7 @@ def _styles(page: Page) -> list[ass.Style]:
         ass.Style("Display", DISPLAY, ass_size(DISPLAY, 100), theme.ink, weight=800, outline_colour=dark, shadow=0),
         ass.Style("Number", DISPLAY, ass_size(DISPLAY, 100), theme.ink, weight=900, spacing=-2),
         ass.Style("Text", TEXT, ass_size(TEXT, 40), theme.ink, weight=600),
-        ass.Style("Caption", DISPLAY, caption, theme.ink, weight=800, outline_colour=dark, outline=5.5, shadow=3, shadow_alpha=0.45),
+        ass.Style("Caption", DISPLAY, caption, theme.ink, weight=800, outline_colour=dark, outline=5.5, shadow=0, ),
         ass.Style("Shape", TEXT, 20, theme.accent),
     ]  # fmt: skip
 
@@ -104,7 +104,7 @@ def _lines(
         baseline = first_baseline + number * step
         top = baseline - ascent(family) * size
         x, anchor = {"left": (box.x, 7), "right": (box.x + box.width, 9), "centre": (box.centre_x, 8)}[align]
-        tags = f"\\an{anchor}{_enter(x, top, delay + number * 0.09)}\\fn{family}\\b{weight}\\fs{ass_size(family, size):.2f}\\1c{ass.inline(tint)}\\bord0\\shad2.5\\4a&H90&"
+        tags = f"\\an{anchor}{_enter(x, top, delay + number * 0.09)}\\fn{family}\\b{weight}\\fs{ass_size(family, size):.2f}\\1c{ass.inline(tint)}\\bord0\\shad0"
         script.add("Display", 0.0, end, tags, line, layer=3)
 
 

@@ -19,7 +19,14 @@ from chimera.usecases.costs import metered
 from chimera.usecases.production import MadeContent
 from chimera.usecases.scope import Scope
 
-TYPES = {"video": "mp4", "thumbnail": "jpg", "poster": "png", "srt": "srt", "vtt": "vtt", "ass": "ass"}
+NAMES = {
+    "video": "video/video.mp4",
+    "thumbnail": "video/thumbnail.jpg",
+    "poster": "video/poster.jpg",
+    "srt": "captions/captions.srt",
+    "vtt": "captions/captions.vtt",
+    "ass": "captions/captions.ass",
+}
 
 
 def run(arguments: list[str], media: MediaStore, work: Path) -> int:
@@ -71,9 +78,9 @@ def render_content(made: MadeContent, work: Path, progress: Callable[[float], No
     with metered(made.media, scope.prefix, "render", gigabytes=4):
         result = render(job, work, progress)
         files: dict[str, Any] = {}
-        for kind, suffix in TYPES.items():
+        for kind, name in NAMES.items():
             path: Path = getattr(result, kind)
-            key = scope.key("captions" if kind in {"srt", "vtt", "ass"} else "video", f"{kind}.{suffix}")
+            key = f"{scope.prefix}/{name}"
             digest = result.sha256 if kind == "video" else hashlib.sha256(path.read_bytes()).hexdigest()
             url = made.media.put_file(key, path)
             files[kind] = {"key": key, "url": url, "sha256": digest, "size_bytes": path.stat().st_size}
@@ -82,7 +89,7 @@ def render_content(made: MadeContent, work: Path, progress: Callable[[float], No
         "height_preset": job.height,
         "aspect": job.aspect,
         "files": files,
-        **result.model_dump(mode="json", exclude=set(TYPES)),
+        **result.model_dump(mode="json", exclude=set(NAMES)),
     }
     made.write("reports", "render.json", report)
     return report
@@ -111,6 +118,7 @@ def _job(made: MadeContent) -> RenderJob:
     ]
     return RenderJob(
         title=brief.title,
+        outro_image=store.fetch(scope.key("pictures", pictures["outro"]["image"]), scratch / "outro.png"),
         scenes=tuple(scenes),
         sources=tuple(brief.sources),
         aspect=brief.aspect,

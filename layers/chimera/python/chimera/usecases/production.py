@@ -16,13 +16,13 @@ from chimera.domain.models import Brief, Material, Model, Trend
 from chimera.domain.money import to_micros
 from chimera.domain.options import RunOptions
 from chimera.media.models import SHORT_SIDE, SceneSpec, frame_size
+from chimera.media.timeline import unspoken_seconds
 from chimera.ports import Clock, ContentRows, MediaStore, PersonaRows, Verifier
 from chimera.usecases.costs import metered, noted
 from chimera.usecases.scope import Scope
 
 WORDS_PER_MINUTE = 165
-SLOWEST, FASTEST = 140, 195
-PAUSE_SECONDS = 0.35  # between scenes, as the timeline sets it
+SLOWEST, FASTEST = 140, 205
 
 
 class OpenTask(Model):
@@ -106,7 +106,7 @@ def speak(made: MadeContent, voice: Any) -> dict[str, Any]:
         pace = WORDS_PER_MINUTE
         spoken = _speak_all(voice, texts, voice_id, pace, Path(folder))
         total = sum(s.duration_seconds for s in spoken)
-        target = max(brief.duration_seconds - PAUSE_SECONDS * (len(texts) + 1), 1.0)
+        target = max(brief.duration_seconds - unspoken_seconds(len(texts), has_outro=bool(brief.sources)), 1.0)
         fitted = min(max(round(pace * total / target), SLOWEST), FASTEST)
         if abs(total - target) / target > 0.04 and fitted != pace:
             pace = fitted
@@ -155,10 +155,12 @@ def paint(made: MadeContent, canvas: Any) -> dict[str, Any]:
     ):
         scenes = []
         size = frame_size(options["aspect"], options["resolution"])
-        for index, scene in enumerate(brief.scenes):
-            path = Path(folder) / f"scene-{index:03d}.png"
+        specs = [SceneSpec(**scene.model_dump()) for scene in brief.scenes]
+        closing = SceneSpec(on_screen_text=brief.title)
+        for index, spec in enumerate([*specs, closing]):
+            path = Path(folder) / (f"scene-{index:03d}.png" if index < len(specs) else "outro.png")
             canvas.paint(
-                SceneSpec(**scene.model_dump()),
+                spec,
                 index=index,
                 count=len(brief.scenes),
                 title=brief.title,
@@ -168,6 +170,7 @@ def paint(made: MadeContent, canvas: Any) -> dict[str, Any]:
             )
             media.put_file(scope.key("pictures", path.name), path)
             scenes.append({"image": path.name})
+        outro = scenes.pop()
     result = {
         "fingerprint": fingerprint,
         "provider": canvas.name,
@@ -175,6 +178,7 @@ def paint(made: MadeContent, canvas: Any) -> dict[str, Any]:
         "licence": getattr(canvas, "licence", "unknown"),
         "seed": seed,
         "scenes": scenes,
+        "outro": outro,
     }
     made.write("pictures", "pictures.json", result)
     return _summary(result, reused=False)

@@ -305,8 +305,7 @@ def _card(group: Sequence[Fact], script: _Script) -> str:
 def _why(script: _Script, *, rich: bool) -> list[_Part]:
     trend = script.material.trend
     if trend.metadata.extra.get("sample"):
-        text = script.pick(phrases.SAMPLE_NOTE)
-        return [_Part(text, "From a bundled sample")] if text else []
+        return []  # nothing in it was measured; the description says what it is
     found = measured(trend, script.rng)
     avoid = script.material.profile.brand_guidelines.avoid
     counts = [s for s in found.counts if not avoided(s, avoid)]
@@ -419,7 +418,10 @@ def _description(script: _Script, facts: Sequence[Fact]) -> str:
     avoid = script.material.profile.brand_guidelines.avoid
     heading = next((h for h in ("Sources:", "Links:", "Web:") if not avoided(h, avoid)), "")
     note = next((n for n in phrases.NOTES if not avoided(n, avoid)), "")
-    return "\n\n".join(p for p in (body, f"{heading}\n{listed}" if links else "", note) if p)[:5000]
+    sample = ""
+    if script.material.trend.metadata.extra.get("sample"):
+        sample = next((n for n in phrases.SAMPLE_NOTE if not avoided(n, avoid)), "")
+    return "\n\n".join(p for p in (body, f"{heading}\n{listed}" if links else "", sample, note) if p)[:5000]
 
 
 def _sources(material: Material, facts: Sequence[Fact]) -> list[str]:

@@ -166,7 +166,7 @@ THIN: list[tuple[str, str]] = [
 WHY_OPEN: list[str] = ["Why look at it now?", "So how big is it?", "And how much attention does it get?"]
 SPEED_OPEN: list[str] = ["How fast is it rising?", "And how fast does it climb?"]
 SAMPLE_NOTE: list[str] = [
-    "One note: this topic is from our bundled sample, not from today's trends.",
+    "This topic is from the studio's bundled sample, not from today's trends.",
     "To be clear, this topic is sample material that comes with the studio.",
 ]
 CLOSE: dict[Mood, list[str]] = {
