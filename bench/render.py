@@ -132,7 +132,11 @@ def main() -> int:
         report = inspect(result.video, vtt=result.vtt, narration=" ".join(said for said, *_ in PIECE))
         inspected = time.monotonic() - begun
         settings = VideoSettings.plan(
-            size=job.size, fps=job.fps, quality=job.quality_preset, seconds=result.duration_seconds, max_bytes=job.max_bytes
+            size=job.size,
+            fps=job.fps,
+            quality=job.quality_preset,
+            seconds=result.duration_seconds,
+            max_bytes=job.max_bytes,
         )
         floor = floor_seconds(result.video, settings, result.duration_seconds, folder)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

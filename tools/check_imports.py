@@ -51,15 +51,11 @@ def problems() -> list[str]:
                 top in IO or module in IO or module.startswith(("chimera.adapters", "chimera.usecases"))
             ):
                 out.append(f"{name}:{line}: domain is pure, it may not import {module}")
-            if inside == "usecases" and (
-                module.startswith("chimera.adapters") or top in {"psycopg", "boto3", "httpx"}
-            ):
+            if inside == "usecases" and (module.startswith("chimera.adapters") or top in {"psycopg", "boto3", "httpx"}):
                 out.append(f"{name}:{line}: a use case speaks to ports, it may not import {module}")
             if inside and top in {"chimera_local", "functions"}:
                 out.append(f"{name}:{line}: the package may not know the laptop or the functions ({module})")
-            if path.name == "handler.py" and not module.startswith(
-                ("chimera", "__future__", "typing", "aws_lambda")
-            ):
+            if path.name == "handler.py" and not module.startswith(("chimera", "__future__", "typing", "aws_lambda")):
                 out.append(f"{name}:{line}: a handler is thin, it may not import {module}")
         if path not in ENVIRONMENT_READERS:
             for node in ast.walk(tree):

@@ -47,9 +47,7 @@ def main() -> int:
         if folder.name not in used and folder.name != "api":
             wrong += 1
             sys.stdout.write(f"functions/{folder.name}: no state machine uses it\n")
-    sys.stdout.write(
-        f"state machines: {len(machine_files())} files, {len(used)} placeholders, {wrong} problems\n"
-    )
+    sys.stdout.write(f"state machines: {len(machine_files())} files, {len(used)} placeholders, {wrong} problems\n")
     return 1 if wrong else 0
 
 

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 
 from aws_lambda_powertools.event_handler.api_gateway import Router
+
 from chimera.bootstrap import App
 from chimera.domain.ids import is_uuid, new_id, stable_id
 from chimera.errors import ChimeraError
-
 from functions.api.access import Caller
 
 CONTEXT_KEY = "chimera_call"

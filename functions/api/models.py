@@ -6,10 +6,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
 from chimera.domain.models import Decision, Model, RequestType, Verdict
 from chimera.domain.money import MICROS, to_micros
 from chimera.domain.options import RunOptions
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 T = TypeVar("T")
 Money = Annotated[str, Field(description="USD, a decimal string", examples=["0.06"])]

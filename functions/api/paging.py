@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
+
 from chimera.domain.ids import is_uuid
 from chimera.errors import ChimeraError
 

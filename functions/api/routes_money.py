@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+
 from chimera.domain.cfo import PERIOD_NAMES, ApprovalRequest
 from chimera.domain.ledger import BudgetLine, Entry, Page
 from chimera.domain.models import Decision, RequestType
@@ -14,7 +15,6 @@ from chimera.domain.money import MICROS, usd
 from chimera.errors import ChimeraError
 from chimera.ports import Row
 from chimera.usecases.review import Decide, decide
-
 from functions.api.call import Call, current, known_id, new_router
 from functions.api.models import (
     ApprovalAnswer,

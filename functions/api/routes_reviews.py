@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+
 from chimera.ports import Row
 from chimera.usecases import review
-
 from functions.api.call import current, known_id, new_router
 from functions.api.models import PageOf, ReviewDecision, ReviewDetail, ReviewStatus, ReviewView
 from functions.api.paging import CursorText, Limit, Place, bad_cursor, decode, decode_parts, encode, page_of

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Query
+
 from chimera.domain.options import RunOptions
 from chimera.errors import ChimeraError
 from chimera.usecases.reporting import stages_of
 from chimera.usecases.run_report import build_report
-
 from functions.api.call import current, keyed_id, known_id, new_router
 from functions.api.models import (
     ContentDetail,

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import psycopg
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
+
 from chimera.adapters.postgres.overview import COUNTS
 from chimera.domain.cfo import SPENDING_STATES
 from chimera.errors import ChimeraError
 from chimera.ports import Row
-
 from functions.api.call import current, new_router
 from functions.api.models import Components, Health, HealthReport, OperationRequest, SwitchView
 

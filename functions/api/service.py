@@ -16,9 +16,9 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
     RequestValidationError,
     ResponseValidationError,
 )
+
 from chimera.bootstrap import App
 from chimera.errors import ChimeraError
-
 from functions.api import (
     routes_money,
     routes_publications,

@@ -8,7 +8,6 @@ from typing import Any
 from chimera.bootstrap import App
 from chimera.errors import error_class, from_cause
 from chimera.usecases.reporting import STAGES
-
 from functions.api.models import Timeline, TimelineEvent
 
 

@@ -11,7 +11,6 @@ from chimera.ports import Row
 from chimera.usecases import review
 from chimera.usecases.production import MadeContent
 from chimera.usecases.scope import Scope
-
 from functions.api.models import (
     ContentDetail,
     ContentView,

@@ -19,7 +19,6 @@ from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any, Protocol, TypeAlias, cast
 
 from chimera.errors import ChimeraError
-
 from chimera_local.asl.execution import Account
 from chimera_local.asl.model import ExecutionDescription, HistoryEvent, Status
 from chimera_local.postgres import SOCKET_BYTES

@@ -18,7 +18,6 @@ from typing import Literal
 from chimera.errors import ChimeraError
 from chimera.plugins.hookspecs import KINDS, ProviderContext
 from chimera.settings import Settings, keys_present
-
 from chimera_local.lock import engine_pid, find_engine
 from chimera_local.postgres import EmbeddedPostgres, binaries
 

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from chimera.settings import adopt_environment
-
 from chimera_local import frames
 from chimera_local.function_worker import serve
 

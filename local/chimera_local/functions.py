@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from chimera.settings import Settings, child_environment
-
 from chimera_local import frames
 
 JSON: TypeAlias = Any

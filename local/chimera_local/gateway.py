@@ -22,7 +22,6 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from chimera.errors import ChimeraError
-
 from chimera_local import channel_files
 from chimera_local.functions import FunctionError
 from chimera_local.gateway_events import event_of

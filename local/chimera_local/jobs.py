@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import psutil
-from chimera.settings import Settings, child_environment
 
+from chimera.settings import Settings, child_environment
 from chimera_local.job_supervisor import TIMED_OUT, write_json
 
 JSON: TypeAlias = Any

@@ -26,10 +26,10 @@ from urllib.parse import quote
 
 import psutil
 import psycopg
-from chimera import migrations
-from chimera.errors import ChimeraError
 from psycopg import sql
 
+from chimera import migrations
+from chimera.errors import ChimeraError
 from chimera_local.lock import held, open_lock, try_lock
 
 VERSION = 16

@@ -10,7 +10,6 @@ from chimera.domain.ids import new_id
 from chimera.domain.options import RunOptions
 from chimera.errors import CODES, ChimeraError, error_class, explain
 from chimera.usecases.reporting import stages_of
-
 from chimera_local.jobs import progress_of
 from chimera_local.world import World
 

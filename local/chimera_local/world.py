@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
 from chimera.adapters.local.workflows import HttpWorkflows
 from chimera.adapters.postgres.tenancy import seed_tenant
 from chimera.bootstrap import App
 from chimera.errors import ChimeraError
 from chimera.settings import Settings
-
 from chimera_local.lock import EngineInfo, EngineLock, find_engine
 from chimera_local.machines import ROOT, machine_files, substitutions
 from chimera_local.postgres import EmbeddedPostgres
@@ -28,7 +28,9 @@ class World:
     A world without an engine (`engine=False`) has the database only: enough to read, decide and verify.
     """
 
-    def __init__(self, settings: Settings, *, engine: bool = True, require_own: bool = False, port: int | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, engine: bool = True, require_own: bool = False, port: int | None = None
+    ) -> None:
         self._given = settings
         self._want_engine = engine
         self._require_own = require_own
@@ -108,9 +110,7 @@ class World:
         secret = secrets.token_urlsafe(24)
         control = ControlServer(secret, home=settings.home_path)
         self._closers.append(control.close)
-        settings = settings.model_copy(
-            update={"workflows_endpoint": control.endpoint, "workflows_secret": secret}
-        )
+        settings = settings.model_copy(update={"workflows_endpoint": control.endpoint, "workflows_secret": secret})
         self.pool = LambdaPool(settings)
         self._closers.append(self.pool.close)
         self.jobs = JobRunner(settings, ROOT)

@@ -63,7 +63,9 @@ def test_stopping_at_the_approval_gives_the_money_back(chimera: Any) -> None:
     brief = chimera("run", "--source", chimera.source(), *SMALL, "--stop-at", "brief", "--json")
     assert brief.code == 0 and brief.json["status"] == "stopped" and brief.json["approvals"] == []
     other = dict(json.loads(Path(chimera.source()[5:]).read_text())[0], topic="Fermentation", title="Bakers share rye")
-    stopped = chimera("run", "--source", chimera.source(other, name="b.json"), *SMALL, "--stop-at", "approval", "--json")
+    stopped = chimera(
+        "run", "--source", chimera.source(other, name="b.json"), *SMALL, "--stop-at", "approval", "--json"
+    )
     assert stopped.code == 0, stopped.err
     assert stopped.json["approvals"][0]["state"] == "RELEASED"
     budgets = chimera("budget", "--json").json["budgets"]

@@ -112,7 +112,7 @@ def test_up_runs_reviews_and_publishes_over_the_api(chimera: Any) -> None:
         assert call(f"{base}/v1/ledger/verify", viewer)[1]["verified"] is True
     finally:
         up.send_signal(signal.SIGINT)
-        out, err = up.communicate(timeout=60)
+        _, err = up.communicate(timeout=60)
     assert up.returncode == 0, err
     assert not [p for p in chimera.processes() if "postgres" not in " ".join(p.cmdline())]
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
+
 from chimera.adapters.local.clock import SystemClock
 from chimera.adapters.local.issuer import LocalIssuer
 from chimera.adapters.local.media import FolderMediaStore
@@ -21,7 +23,6 @@ from chimera.domain.models import EngagementMetrics, PublishRequest, Receipt
 from chimera.errors import ChimeraError
 from chimera.ports import Platform
 from chimera.usecases import publisher as p
-from psycopg.types.json import Jsonb
 
 HASH = "ab" * 32
 

@@ -17,6 +17,8 @@ from urllib.parse import quote
 import fasteners
 import psycopg
 import pytest
+from psycopg import sql
+
 from chimera import migrations
 from chimera.adapters.local.clock import SystemClock
 from chimera.adapters.local.keys import KeyFileSigner, KeyFolderVerifier
@@ -26,7 +28,6 @@ from chimera.adapters.postgres.tenancy import seed_tenant
 from chimera.domain.cfo import CfoPolicy
 from chimera.settings import Settings
 from chimera.usecases.cfo import Cfo
-from psycopg import sql
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it says at import that XDG_RUNTIME_DIR is not set, which is fine

@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
+from pydantic import ValidationError
+
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.engagement import PostgresEngagement
 from chimera.adapters.postgres.tenancy import persona_id
@@ -14,8 +17,6 @@ from chimera.domain.ids import new_id
 from chimera.domain.models import EngagementMetrics
 from chimera.errors import ChimeraError
 from chimera.usecases import analyst as a
-from psycopg.types.json import Jsonb
-from pydantic import ValidationError
 
 
 class Counting:

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.ledger import PostgresLedger
 from chimera.adapters.postgres.tenancy import agent_id
@@ -45,9 +46,7 @@ def counters(db: Database, tenant: str) -> dict[tuple[str, str], tuple[int, int,
     }
 
 
-def test_an_approval_reserves_in_six_counters_and_is_signed(
-    make_cfo: MakeCfo, db: Database, tenant: str
-) -> None:
+def test_an_approval_reserves_in_six_counters_and_is_signed(make_cfo: MakeCfo, db: Database, tenant: str) -> None:
     answer = make_cfo(tenant).approve(body(tenant))
     assert answer["decision"] == "approved"
     assert answer["approved"] is True
@@ -120,9 +119,7 @@ def test_an_agent_of_nobody_or_of_another_tenant_is_refused(
     assert len(PostgresLedger(db, tenant).entries().entries) == 1
 
 
-def test_tenants_do_not_see_each_other(
-    make_cfo: MakeCfo, new_tenant: Callable[..., str], db: Database
-) -> None:
+def test_tenants_do_not_see_each_other(make_cfo: MakeCfo, new_tenant: Callable[..., str], db: Database) -> None:
     tenant, other = new_tenant(), new_tenant()
     answer = make_cfo(tenant).approve(body(tenant))
     with pytest.raises(ChimeraError) as caught:
@@ -164,9 +161,7 @@ def _set_control(url: str, tenant: str, state: str | None) -> None:
             connection.execute("UPDATE controls SET state = %s WHERE tenant_id = %s", (state, tenant))
 
 
-def test_16_threads_approve_exactly_what_fits(
-    make_cfo: MakeCfo, new_tenant: Callable[..., str], db: Database
-) -> None:
+def test_16_threads_approve_exactly_what_fits(make_cfo: MakeCfo, new_tenant: Callable[..., str], db: Database) -> None:
     tenant = new_tenant(daily_budget_limit=Decimal("100.001249"))
     cfos = [make_cfo(tenant, policy=NO_RISK) for _ in range(16)]
     types = ("api_call", "compute", "storage", "blockchain")
@@ -187,9 +182,7 @@ def test_16_threads_approve_exactly_what_fits(
     assert report.problems == []
     assert (report.verified, report.entries, report.unsigned) == (True, 161, 0)
     # in the order of the ledger each answer's remainder follows from the one before (linearizable)
-    entries = sorted(
-        (PostgresLedger(db, tenant).get(a["request_id"])[0].seq, a) for a in answers if a["approved"]
-    )
+    entries = sorted((PostgresLedger(db, tenant).get(a["request_id"])[0].seq, a) for a in answers if a["approved"])
     totals = [Decimal("100.001249") - Decimal("1.25") * n for n in range(1, 81)]
     assert [Decimal(answer["budget_remaining"]["daily"]) for _, answer in entries] == totals
 
@@ -220,9 +213,7 @@ def test_racing_twins_with_different_bodies_leave_one(make_cfo: MakeCfo, db: Dat
     assert len(PostgresLedger(db, tenant).entries(entry_type="DECISION").entries) == 1
 
 
-def test_at_midnight_a_new_day_begins_and_the_week_goes_on(
-    make_cfo: MakeCfo, db: Database, tenant: str
-) -> None:
+def test_at_midnight_a_new_day_begins_and_the_week_goes_on(make_cfo: MakeCfo, db: Database, tenant: str) -> None:
     moment = [datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)]
     cfo = make_cfo(tenant, policy=NO_RISK, now=lambda: moment[0])
     first = cfo.approve(body(tenant, request_cost="1000"))
@@ -246,9 +237,7 @@ def test_a_day_that_ends_while_waiting_for_the_lock_is_read_again(db: Database, 
     assert entry.periods == {"D": "2027-01-04", "W": "2027-W01", "M": "2027-01"}
 
 
-def test_risk_is_for_a_person_who_may_waive_it_but_not_the_budget(
-    make_cfo: MakeCfo, db: Database, tenant: str
-) -> None:
+def test_risk_is_for_a_person_who_may_waive_it_but_not_the_budget(make_cfo: MakeCfo, db: Database, tenant: str) -> None:
     cfo = make_cfo(tenant, policy=ALL_PRESSURE)
     request = body(tenant, request_cost="800")
     answer = cfo.approve(request)
@@ -260,10 +249,7 @@ def test_risk_is_for_a_person_who_may_waive_it_but_not_the_budget(
     yes = cfo.approve_override(request, "ada", note="launch day")
     assert yes["decision"] == "approved"
     assert yes["request_id"] != request["request_id"]
-    assert (
-        cfo.approve_override(request, "ada", note="launch day")["approval_signature"]
-        == yes["approval_signature"]
-    )
+    assert cfo.approve_override(request, "ada", note="launch day")["approval_signature"] == yes["approval_signature"]
     with pytest.raises(ChimeraError) as changed:
         cfo.approve_override(request, "bob", approve=False)
     assert changed.value.code == "CONFLICT"

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
+
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.tenancy import ROLES, agent_id, seed_tenant
 from chimera.settings import Settings
@@ -25,16 +26,12 @@ def test_a_new_tenant_has_agents_limits_persona_channel_and_runs(db: Database, t
         {"name": "Chimera Daily", "channels": ["local"]}
     ]
     assert _rows(db, tenant, "SELECT id, platform FROM channels") == [{"id": "local", "platform": "local"}]
-    limits = {
-        (r["scope"], r["kind"]): r["limit_micros"] for r in _rows(db, tenant, "SELECT * FROM budget_limits")
-    }
+    limits = {(r["scope"], r["kind"]): r["limit_micros"] for r in _rows(db, tenant, "SELECT * FROM budget_limits")}
     assert len(limits) == 12
     assert limits["total", "D"] == 10**9
     assert limits["compute", "W"] == 5 * 10**9
     assert limits["storage", "M"] == 20 * 10**9
-    assert [row["entry_type"] for row in _rows(db, tenant, "SELECT entry_type FROM ledger")] == [
-        "LIMIT_CHANGE"
-    ]
+    assert [row["entry_type"] for row in _rows(db, tenant, "SELECT entry_type FROM ledger")] == ["LIMIT_CHANGE"]
 
 
 def test_seeding_again_changes_nothing(db: Database, tenant: str, database_urls: Any) -> None:

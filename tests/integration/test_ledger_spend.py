@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.ledger import PostgresLedger
 from chimera.adapters.postgres.tenancy import agent_id
@@ -35,9 +36,7 @@ def body(tenant: str, cost: str = "12.50") -> dict[str, Any]:
 
 
 def line(micros: int) -> CostLine:
-    return CostLine(
-        step="render", item="vCPU and memory", quantity="1", unit="vCPU second", amount_micros=micros
-    )
+    return CostLine(step="render", item="vCPU and memory", quantity="1", unit="vCPU second", amount_micros=micros)
 
 
 def total(db: Database, tenant: str) -> tuple[int, int, int]:
@@ -96,10 +95,7 @@ def test_a_cost_above_the_reservation_is_charged_as_far_as_it_goes_and_said(
     cfo = make_cfo(tenant)
     answer = cfo.approve(body(tenant))
     cfo.dispatch(answer["token"], "run-1")
-    assert (
-        code_of(lambda: PostgresLedger(db, tenant).settle(answer["request_id"], 12_500_001))
-        == "BUDGET_EXCEEDED"
-    )
+    assert code_of(lambda: PostgresLedger(db, tenant).settle(answer["request_id"], 12_500_001)) == "BUDGET_EXCEEDED"
     settled = cfo.settle(answer["request_id"], [line(13_000_000)])
     assert (settled["actual"], settled["overrun"]) == ("12.50", "0.50")
     assert verified(cfo, db, tenant)
@@ -131,9 +127,7 @@ def test_an_approval_is_used_by_one_spender(make_cfo: MakeCfo, tenant: str) -> N
     assert cfo.dispatch(answer["token"], f"run-{winner}")["first"] is False  # again after a crash
 
 
-def test_a_released_approval_gives_all_back_and_cannot_be_used(
-    make_cfo: MakeCfo, db: Database, tenant: str
-) -> None:
+def test_a_released_approval_gives_all_back_and_cannot_be_used(make_cfo: MakeCfo, db: Database, tenant: str) -> None:
     cfo = make_cfo(tenant)
     answer = cfo.approve(body(tenant))
     released = cfo.release(answer["request_id"], "stopped at approval")
@@ -165,17 +159,13 @@ def test_what_is_not_used_in_time_expires_but_never_what_was_dispatched(
     assert cfo.release(unused["request_id"], "x")["entry_type"] == "EXPIRE"
     assert cfo.settle(used["request_id"], [line(1)])["actual_micros"] == 1
     row = next(
-        each
-        for each in PostgresLedger(db, tenant, now=lambda _: moment[0]).budgets()
-        if each.category == "total"
+        each for each in PostgresLedger(db, tenant, now=lambda _: moment[0]).budgets() if each.category == "total"
     )
     assert (row.reserved_micros, row.spent_micros) == (0, 1)
     assert verified(cfo, db, tenant)
 
 
-def test_a_crash_between_commit_and_signature_is_made_good(
-    make_cfo: MakeCfo, db: Database, tenant: str
-) -> None:
+def test_a_crash_between_commit_and_signature_is_made_good(make_cfo: MakeCfo, db: Database, tenant: str) -> None:
     cfo = make_cfo(tenant)
     request, other = body(tenant), body(tenant)
     for each in (request, other):  # the process dies after the commit: there is a row and no signature
@@ -193,9 +183,7 @@ def test_a_crash_between_commit_and_signature_is_made_good(
     assert verified(cfo, db, tenant)
 
 
-def test_an_approval_nobody_signed_in_time_is_never_usable(
-    make_cfo: MakeCfo, db: Database, tenant: str
-) -> None:
+def test_an_approval_nobody_signed_in_time_is_never_usable(make_cfo: MakeCfo, db: Database, tenant: str) -> None:
     moment = [START]
     cfo = make_cfo(tenant, now=lambda: moment[0])
     request = body(tenant)
@@ -235,9 +223,7 @@ def test_the_switch_stops_the_dispatch_and_ends_older_approvals(
     assert code_of(lambda: cfo.dispatch(answer["token"], "run-1")) == "CONFLICT"
 
 
-def test_a_token_that_the_ledger_does_not_have_is_refused(
-    make_cfo: MakeCfo, new_tenant: Callable[..., str]
-) -> None:
+def test_a_token_that_the_ledger_does_not_have_is_refused(make_cfo: MakeCfo, new_tenant: Callable[..., str]) -> None:
     tenant = new_tenant()
     cfo = make_cfo(tenant)
     answer = cfo.approve(body(tenant))
@@ -245,9 +231,7 @@ def test_a_token_that_the_ledger_does_not_have_is_refused(
     for token in (None, {}, forged):
         assert code_of(lambda t=token: cfo.dispatch(t, "run-1")) == "INVALID_SIGNATURE"
     wrong_agent = agent_id(tenant, "director")
-    assert (
-        code_of(lambda: cfo.dispatch(answer["token"], "run-1", agent_id=wrong_agent)) == "INVALID_SIGNATURE"
-    )
+    assert code_of(lambda: cfo.dispatch(answer["token"], "run-1", agent_id=wrong_agent)) == "INVALID_SIGNATURE"
     assert code_of(lambda: cfo.dispatch(answer["token"], "run-1", amount_micros=10**8)) == "INVALID_SIGNATURE"
     assert code_of(lambda: cfo.dispatch(answer["token"], "")) == "VALIDATION_FAILED"
 
@@ -271,19 +255,12 @@ def test_a_cut_below_what_is_used_freezes_and_thaws(make_cfo: MakeCfo, db: Datab
     assert verified(cfo, db, tenant)
 
 
-@pytest.mark.parametrize(
-    ("scope", "kind", "micros"), [("gambling", "D", 1), ("total", "Y", 1), ("total", "D", 0)]
-)
+@pytest.mark.parametrize(("scope", "kind", "micros"), [("gambling", "D", 1), ("total", "Y", 1), ("total", "D", 0)])
 def test_a_bad_limit_is_refused(db: Database, tenant: str, scope: str, kind: str, micros: int) -> None:
-    assert (
-        code_of(lambda: PostgresLedger(db, tenant).set_limit(scope, kind, micros, by="ada"))
-        == "VALIDATION_FAILED"
-    )
+    assert code_of(lambda: PostgresLedger(db, tenant).set_limit(scope, kind, micros, by="ada")) == "VALIDATION_FAILED"
 
 
-def test_limits_change_while_decisions_race(
-    make_cfo: MakeCfo, database_urls: Any, tenant: str, db: Database
-) -> None:
+def test_limits_change_while_decisions_race(make_cfo: MakeCfo, database_urls: Any, tenant: str, db: Database) -> None:
     cfos = [make_cfo(tenant) for _ in range(4)]
 
     def decide(cfo: Cfo) -> None:

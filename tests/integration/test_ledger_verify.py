@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from chimera.adapters.local.keys import KeyFileSigner, KeyFolderVerifier
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.ledger import PostgresLedger
@@ -65,9 +66,7 @@ def test_a_clean_ledger_verifies(make_cfo: MakeCfo, db: Database, tenant: str) -
 
 
 @pytest.mark.parametrize("table", ["ledger", "ledger_signature"])
-@pytest.mark.parametrize(
-    "statement", ["UPDATE {} SET tenant_id = tenant_id", "DELETE FROM {}", "TRUNCATE {} CASCADE"]
-)
+@pytest.mark.parametrize("statement", ["UPDATE {} SET tenant_id = tenant_id", "DELETE FROM {}", "TRUNCATE {} CASCADE"])
 def test_rows_are_never_changed_or_deleted(
     make_cfo: MakeCfo, database_urls: Any, tenant: str, table: str, statement: str
 ) -> None:
@@ -235,18 +234,14 @@ def test_tampering_is_found(
     cfo = make_cfo(tenant)
     fill(cfo, tenant)
     with psycopg.connect(database_urls.super) as connection:
-        connection.execute(
-            "SET session_replication_role = replica"
-        )  # no trigger, no foreign key stands in the way
+        connection.execute("SET session_replication_role = replica")  # no trigger, no foreign key stands in the way
         tamper(connection, tenant)
     report = verify(db, tenant, cfo)
     assert not report.verified, name
     assert report.problems
 
 
-def test_old_rows_at_the_end_need_a_signature(
-    make_cfo: MakeCfo, db: Database, database_urls: Any, tenant: str
-) -> None:
+def test_old_rows_at_the_end_need_a_signature(make_cfo: MakeCfo, db: Database, database_urls: Any, tenant: str) -> None:
     long_ago = datetime(2026, 1, 1, tzinfo=UTC)
     cfo = make_cfo(tenant)
     PostgresLedger(db, tenant, now=lambda _: long_ago).set_limit("total", "D", 5, by="ada")
@@ -260,9 +255,7 @@ def test_old_rows_at_the_end_need_a_signature(
     assert verify(db, tenant, cfo).verified  # the signature of row 2 is over row 1 as well
 
 
-def test_a_key_that_is_gone_verifies_nothing(
-    make_cfo: MakeCfo, db: Database, tenant: str, tmp_path: Path
-) -> None:
+def test_a_key_that_is_gone_verifies_nothing(make_cfo: MakeCfo, db: Database, tenant: str, tmp_path: Path) -> None:
     fill(make_cfo(tenant), tenant)
     KeyFileSigner(tmp_path)
     report = PostgresLedger(db, tenant).verify(KeyFolderVerifier(tmp_path))

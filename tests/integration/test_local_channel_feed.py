@@ -15,6 +15,8 @@ from typing import Any
 import feedparser
 import imageio_ffmpeg
 import pytest
+from defusedxml import ElementTree
+
 from chimera.adapters.local.media import FolderMediaStore
 from chimera.adapters.platforms.local_channel import LocalChannel, post_id_of
 from chimera.domain.ids import new_id
@@ -23,7 +25,6 @@ from chimera.errors import ChimeraError
 from chimera.plugins.hookspecs import ProviderContext
 from chimera.plugins.loader import provider
 from chimera.settings import Settings
-from defusedxml import ElementTree
 
 MEDIA = "{http://search.yahoo.com/mrss/}"
 ATOM = "{http://www.w3.org/2005/Atom}"

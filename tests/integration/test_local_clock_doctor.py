@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from chimera.settings import Settings
 from chimera.telemetry import bind, logger
 from chimera_local.clock import LocalClock

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from chimera.adapters.local.workflows import HttpWorkflows
 from chimera.errors import error_class
 from chimera.ports import Workflows

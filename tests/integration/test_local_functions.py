@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from chimera.settings import Settings
 from chimera_local import frames
 from chimera_local.functions import SYNCHRONOUS_BYTES, FunctionError, FunctionLimits, LambdaPool

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from chimera.errors import ChimeraError, error_class
 from chimera_local.functions import FunctionError
 from chimera_local.gateway import Gateway

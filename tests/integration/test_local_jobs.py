@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+
 from chimera.settings import Settings
 from chimera_local.jobs import JobDefinition, JobError, JobRunner, folder_name, progress_of
 

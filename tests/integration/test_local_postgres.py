@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+
 from chimera.errors import ChimeraError, error_class
 from chimera_local.lock import EngineInfo, EngineLock, engine_pid, find_engine
 from chimera_local.postgres import EmbeddedPostgres

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from chimera.adapters.canvases.cards import CardCanvas
 from chimera.adapters.canvases.icons import icons_for, names, svg
 from chimera.errors import ChimeraError

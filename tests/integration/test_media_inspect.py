@@ -7,6 +7,7 @@ from typing import Any
 
 import ffmpeg
 import pytest
+
 from chimera.errors import ChimeraError
 from chimera.media import process
 from chimera.media.inspect import inspect

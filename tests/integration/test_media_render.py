@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import psutil
 import pytest
+
 from chimera.adapters.canvases.cards import CardCanvas
 from chimera.errors import ChimeraError
 from chimera.media.captions import parse_vtt

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
 from chimera.adapters.voices.espeak import EspeakVoice
 from chimera.errors import ChimeraError
 

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+
 from chimera.adapters.page_text import decode, extract
 from chimera.adapters.pages import MAX_BYTES, SafePageReader, is_public
 from chimera.errors import ChimeraError

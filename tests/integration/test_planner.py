@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.personas import PostgresPersonas
 from chimera.adapters.postgres.runs import PostgresRuns

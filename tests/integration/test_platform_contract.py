@@ -12,6 +12,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
+
 from chimera.adapters.local.media import FolderMediaStore
 from chimera.adapters.platforms.local_channel import LocalChannel
 from chimera.domain.ids import new_id

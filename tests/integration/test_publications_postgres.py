@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from chimera.adapters.local.issuer import LocalIssuer
 from chimera.adapters.platforms.local_channel import LocalChannel
 from chimera.adapters.postgres.database import Database
@@ -18,7 +19,6 @@ from chimera.domain.ids import new_id
 from chimera.domain.models import PublishRequest
 from chimera.errors import ChimeraError
 from chimera.usecases import publisher as p
-
 from tests.fakes.publishing import HASH, Desk, refused
 
 

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from chimera.adapters.local.clock import SystemClock
 from chimera.adapters.local.issuer import LocalIssuer
 from chimera.adapters.postgres.database import Database
 from chimera.domain.models import PublishRequest
 from chimera.domain.publication import GRANT_TTL, MAX_ATTEMPTS, MAX_LOOKUPS, SEND_LIMIT
 from chimera.errors import ChimeraError
-
 from tests.fakes.publishing import Desk, refused
 
 

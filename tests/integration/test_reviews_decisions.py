@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.reviews import PostgresReviews
 from chimera.adapters.postgres.tenancy import persona_id
 from chimera.domain.ids import new_id
 from chimera.errors import ChimeraError
 from chimera.usecases import review as r
-from pydantic import ValidationError
 
 HASH, OTHER = "ab" * 32, "cd" * 32
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from chimera.adapters.local.media import FolderMediaStore
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.trends import PostgresTrends, trend_of
@@ -32,7 +33,6 @@ from chimera.usecases.scout import (
     rank,
     read_cause,
 )
-
 from tests.fakes.http_server import FakeServer, Reply, fake_server
 
 NOW = datetime(2026, 5, 20, 6, 0, tzinfo=UTC)

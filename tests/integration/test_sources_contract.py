@@ -12,12 +12,12 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+
 from chimera.adapters.sources.plugin import chimera_sources
 from chimera.domain.trends import RawTrend
 from chimera.errors import ChimeraError
 from chimera.plugins.hookspecs import ProviderContext
 from chimera.settings import Settings
-
 from tests.fakes.http_server import FakeServer, Reply, fake_server
 
 NOW = datetime.now(UTC)

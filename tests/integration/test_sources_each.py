@@ -9,6 +9,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+
 from chimera.adapters.sources.google_trends import GoogleTrendsSource
 from chimera.adapters.sources.hackernews import HackerNewsSource
 from chimera.adapters.sources.http import PoliteClient, retry_after
@@ -19,7 +20,6 @@ from chimera.adapters.sources.wikipedia import WikipediaSource
 from chimera.errors import ChimeraError
 from chimera.plugins.hookspecs import ProviderContext
 from chimera.settings import Settings
-
 from tests.fakes.http_server import FakeServer, Reply, Request, fake_server
 
 NOW = datetime(2026, 5, 20, 6, 0, tzinfo=UTC)

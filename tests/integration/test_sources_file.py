@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from chimera.adapters.sources import file as file_source
 from chimera.adapters.sources.file import FileSource
 from chimera.domain.trends import RawTrend

@@ -17,11 +17,12 @@ from typing import Any
 
 import jwt
 import pytest
-from chimera.adapters.local.issuer import API_AUDIENCE, GRANT_AUDIENCE, ISSUER, LocalIssuer
-from chimera.errors import ChimeraError
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
+
+from chimera.adapters.local.issuer import API_AUDIENCE, GRANT_AUDIENCE, ISSUER, LocalIssuer
+from chimera.errors import ChimeraError
 
 TENANT = "00000000-0000-7000-8000-000000000001"
 STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import rfc8785
+
 from chimera.adapters.local.keys import KeyFileSigner, KeyFolderVerifier
 from chimera.domain.approval import MAX_TOKEN_BYTES, ApprovalToken, make_token, verify_approval
 from chimera.domain.ledger import ENTRY_PREFIX, GENESIS, Entry, body_fields, row_hash, signing_message

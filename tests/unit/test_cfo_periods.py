@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from chimera.domain.cfo import KINDS, period_bounds, periods_of
 from hypothesis import given
 from hypothesis import strategies as st
+
+from chimera.domain.cfo import KINDS, period_bounds, periods_of
 
 
 @pytest.mark.parametrize(
@@ -38,9 +39,7 @@ def test_a_time_without_a_zone_is_refused() -> None:
         periods_of(datetime(2026, 1, 1))
 
 
-@given(
-    st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC)), st.sampled_from(KINDS)
-)
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC)), st.sampled_from(KINDS))
 def test_bounds_hold_the_instant_and_nothing_else(instant: datetime, kind: str) -> None:
     period = periods_of(instant)[kind]
     start, end = period_bounds(kind, period)

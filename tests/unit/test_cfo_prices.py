@@ -6,6 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chimera.domain.prices import (
     BRIEF_GB,
     BRIEF_TIMEOUT_SECONDS,
@@ -19,8 +22,6 @@ from chimera.domain.prices import (
     production_upper_bound,
 )
 from chimera.errors import ChimeraError
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def test_prices_are_the_documented_ones() -> None:
@@ -39,9 +40,7 @@ def test_quantities_are_checked(bad: Any) -> None:
 
 
 @given(duration=st.integers(1, 600), height=st.sampled_from([360, 720, 1080, 2160]), data=st.data())
-def test_nothing_within_the_limits_costs_more_than_the_bound(
-    duration: int, height: int, data: st.DataObject
-) -> None:
+def test_nothing_within_the_limits_costs_more_than_the_bound(duration: int, height: int, data: st.DataObject) -> None:
     limits = production_limits(duration, height)
     shapes: list[tuple[int, Any]] = [
         (limits["render_seconds"], JOB_GB),
@@ -76,9 +75,9 @@ def test_history_teaches_the_estimate() -> None:
     expected, parts = expected_production(60, 1080, [*unusable, *history])
     assert expected == 6300  # the median of 90, 100, 110 and an outlier, micros a second
     assert parts == {"render": 4725, "voice": 1575}
-    assert expected_production(60, 1080, [{"video_seconds": 1, "actual_micros": 10**9}])[
-        0
-    ] == production_upper_bound(60)
+    assert expected_production(60, 1080, [{"video_seconds": 1, "actual_micros": 10**9}])[0] == production_upper_bound(
+        60
+    )
 
 
 @pytest.mark.parametrize(("duration", "height"), [(0, 1080), (601, 1080), (45, 8), (45, 4320)])

@@ -7,6 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chimera.domain.cfo import (
     ApprovalRequest,
     CfoPolicy,
@@ -21,8 +24,6 @@ from chimera.domain.cfo import (
 )
 from chimera.domain.money import MICROS, to_micros, usd
 from chimera.errors import ChimeraError
-from hypothesis import given
-from hypothesis import strategies as st
 
 PERIODS = {"D": "2026-11-21", "W": "2026-W47", "M": "2026-11"}
 POLICY = CfoPolicy()
@@ -46,9 +47,7 @@ def left(request: ApprovalRequest, micros: int) -> dict[tuple[str, str, str], in
     return dict.fromkeys(counters(request.request_type, PERIODS), micros)
 
 
-def decide(
-    request: ApprovalRequest, micros: int, features: RiskFeatures = CALM, **more: Any
-) -> tuple[str, str]:
+def decide(request: ApprovalRequest, micros: int, features: RiskFeatures = CALM, **more: Any) -> tuple[str, str]:
     ruling = rule(request, left(request, micros), features, POLICY, **more)
     return ruling.decision, ruling.code
 
@@ -119,9 +118,7 @@ def test_risk_is_between_0_and_1_and_grows_with_the_cost(
     largest, recent = data.draw(st.integers(0, 10**10)), data.draw(st.integers(0, 100))
 
     def score(amount: int) -> Decimal:
-        return risk_score(
-            RiskFeatures(amount, remaining, roi, Decimal("1.5"), decisions, rejections, largest, recent)
-        )
+        return risk_score(RiskFeatures(amount, remaining, roi, Decimal("1.5"), decisions, rejections, largest, recent))
 
     assert 0 <= score(cost) <= 1
     assert score(cost) <= score(cost * 2)
@@ -194,9 +191,7 @@ def test_the_request_hash_is_of_the_meaning() -> None:
     first = parse_request(body(request_cost="1.5", projected_roi=2))
     assert first.sha256() == parse_request(body(request_cost="1.500000", projected_roi="2.0")).sha256()
     assert first.sha256() != parse_request(body(request_cost="1.51", projected_roi=2)).sha256()
-    assert (
-        first.sha256() != parse_request(body(request_cost="1.5", projected_roi=2, justification="x")).sha256()
-    )
+    assert first.sha256() != parse_request(body(request_cost="1.5", projected_roi=2, justification="x")).sha256()
 
 
 @given(st.integers(1, 10**15))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from chimera.adapters.checks.brand import BrandCheck
 from chimera.adapters.checks.claims import ClaimsCheck
 from chimera.adapters.checks.injection import InjectionCheck

@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chimera.adapters.checks.plugin import chimera_checks
 from chimera.adapters.writers.offline import OfflineWriter
 from chimera.domain import judge
@@ -17,8 +20,6 @@ from chimera.errors import ChimeraError
 from chimera.plugins.hookspecs import ProviderContext
 from chimera.settings import Settings
 from chimera.usecases.judge import review
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def subject(**changes: Any) -> judge.Subject:

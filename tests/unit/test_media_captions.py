@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chimera.media.captions import (
     MAX_CHARS_PER_SECOND,
     coverage,
@@ -13,8 +16,6 @@ from chimera.media.captions import (
     vtt,
 )
 from chimera.media.models import Word
-from hypothesis import given
-from hypothesis import strategies as st
 
 TEXT = (
     "Data centres used about 415 terawatt hours of electricity in 2024. That is 1.5% of all the power in the world, "

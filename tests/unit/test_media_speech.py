@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from chimera.adapters.voices.normalise import spoken_words
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from chimera.media.technical import Limits, evaluate, problems
 
 GOOD = {

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chimera.media import ass
 from chimera.media.captions import make_cues
 from chimera.media.fonts import ass_size, drawable, text_width, wrap
@@ -13,8 +16,6 @@ from chimera.media.text import MAX_TITLE, clean, is_rtl, shorten, source_name, s
 from chimera.media.theme import theme_for
 from chimera.media.timeline import build
 from chimera.media.typeset import Page, typeset
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def test_markup_controls_and_bidi_overrides_are_taken_out() -> None:

@@ -6,13 +6,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chimera.media.figures import key_figure
 from chimera.media.layout import LAYOUTS, OVERSIZE, headline_style, layout_for, scene_kind
 from chimera.media.models import RenderJob, RenderScene, SceneSpec, Word, frame_size
 from chimera.media.theme import THEMES, contrast, mix, theme_for
 from chimera.media.timeline import Motion, build, matrix_at, plan_motion
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def job(**changes: object) -> RenderJob:

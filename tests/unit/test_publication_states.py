@@ -7,6 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
 from chimera.domain.publication import (
     ENDED,
     GRANT_TTL,
@@ -20,9 +24,6 @@ from chimera.domain.publication import (
     next_state,
 )
 from chimera.errors import ChimeraError
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 START = datetime(2026, 11, 21, tzinfo=UTC)
 

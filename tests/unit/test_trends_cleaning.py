@@ -6,6 +6,9 @@ import json
 import unicodedata
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from chimera.domain.cleaning import (
     canonical_url,
     clean_count,
@@ -17,8 +20,6 @@ from chimera.domain.cleaning import (
     strip_markup,
     topic_key,
 )
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 markup = st.lists(
     st.sampled_from(

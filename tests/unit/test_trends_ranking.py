@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chimera.domain.models import Trend
 from chimera.domain.similarity import DIMENSIONS, cosine, coverage, embed, matches_query, same_topic
 from chimera.domain.trends import (
@@ -29,8 +32,6 @@ from chimera.domain.trends import (
     volume,
 )
 from chimera.errors import ChimeraError
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOW = datetime(2026, 5, 20, 12, 0, tzinfo=UTC)
 counts = st.none() | st.integers(0, 10**9)

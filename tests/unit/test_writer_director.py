@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+
 from chimera.adapters.writers.offline import OfflineWriter
 from chimera.domain.models import (
     Draft,

@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from chimera.adapters.writers import phrases
 from chimera.adapters.writers.headline import figure_of, hashtag, headline_of, short_line
 from chimera.adapters.writers.offline import OfflineWriter
@@ -23,8 +26,6 @@ from chimera.domain.models import (
     TrendMetadata,
 )
 from chimera.errors import ChimeraError
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 BRIDGE = (
     "The Harbour Bridge will close for six weeks from March 3 while engineers replace 48 cables. Buses "

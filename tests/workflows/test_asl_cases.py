@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from chimera.errors import ChimeraError
 from chimera_local.asl.conformance import matches, run_cases, run_line
 

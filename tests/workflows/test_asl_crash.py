@@ -39,9 +39,7 @@ class Recorder:
         self._write(f"end {key}")
         return payload
 
-    def run_job(
-        self, job_key: str, arguments: JSON, *, timeout_seconds: float | None, cancel: threading.Event
-    ) -> JSON:
+    def run_job(self, job_key: str, arguments: JSON, *, timeout_seconds: float | None, cancel: threading.Event) -> JSON:
         self._write(f"job {job_key}")
         cancel.wait(self.pause * 4)
         return {}
@@ -58,10 +56,7 @@ def _call(name: str, n: JSON, following: str | None) -> dict[str, JSON]:
 
 
 STEPS = 6
-_chain = {
-    f"S{index}": _call("work", index, f"S{index + 1}" if index < STEPS - 1 else "Each")
-    for index in range(STEPS)
-}
+_chain = {f"S{index}": _call("work", index, f"S{index + 1}" if index < STEPS - 1 else "Each") for index in range(STEPS)}
 MACHINES = {
     "chain": {
         "QueryLanguage": "JSONata",

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+
 from chimera_local.asl import InvalidDefinition, UnsupportedDefinition, load_machine
 
 END = {"Type": "Succeed"}
@@ -97,9 +98,7 @@ PARALLEL = {"Type": "Parallel", "Branches": [{"StartAt": "I", "States": {"I": EN
         (machine(I=MAP), "I", "unique"),
         (machine(A={"Type": "Parallel", "Branches": [], "End": True}), "A", "non-empty list"),
         (
-            machine(
-                A={**PARALLEL, "Branches": [{"StartAt": "I", "States": {"I": {"Type": "Pass", "Next": "A"}}}]}
-            ),
+            machine(A={**PARALLEL, "Branches": [{"StartAt": "I", "States": {"I": {"Type": "Pass", "Next": "A"}}}]}),
             "I",
             "Next 'A' is not a state",
         ),

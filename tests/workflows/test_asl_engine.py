@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from chimera_local.asl import (
     JSON,
     ExecutionAlreadyExists,
@@ -61,9 +62,7 @@ class Tasks:
             return "a" * 300_000
         return payload
 
-    def run_job(
-        self, job_key: str, arguments: JSON, *, timeout_seconds: float | None, cancel: threading.Event
-    ) -> JSON:
+    def run_job(self, job_key: str, arguments: JSON, *, timeout_seconds: float | None, cancel: threading.Event) -> JSON:
         self.jobs.append(job_key)
         return {"JobName": arguments["JobName"], "Status": "SUCCEEDED"}
 
@@ -167,9 +166,7 @@ def test_an_execution_runs_is_described_and_leaves_its_history(start: Start, tas
 
 def test_the_same_name_is_the_same_execution_unless_the_input_differs(start: Start) -> None:
     engine = start(m=machine(A=DONE))
-    assert engine.start_execution("m", {"a": 1, "b": 2}, "x") == engine.start_execution(
-        "m", {"b": 2, "a": 1}, "x"
-    )
+    assert engine.start_execution("m", {"a": 1, "b": 2}, "x") == engine.start_execution("m", {"b": 2, "a": 1}, "x")
     with pytest.raises(ExecutionAlreadyExists):
         engine.start_execution("m", {"a": 2}, "x")
 
@@ -243,9 +240,7 @@ def test_a_failed_token_reaches_catch(start: Start, tasks: Tasks) -> None:
 
 
 def test_a_waiting_token_survives_a_restart_and_an_upgrade_of_its_machine(start: Start, tasks: Tasks) -> None:
-    first = start(
-        m=machine(A=ask(Next="B"), B={"Type": "Pass", "Output": ["old", "{% $states.input %}"], "End": True})
-    )
+    first = start(m=machine(A=ask(Next="B"), B={"Type": "Pass", "Output": ["old", "{% $states.input %}"], "End": True}))
     execution = first.start_execution("m", {})
     assert tasks.arrived.wait(WAIT)
     while "TaskSubmitted" not in types(first, execution):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from chimera_local.asl.errors import EvaluationError, StatesError
 from chimera_local.asl.expressions import Scope, from_engine, is_expression, to_engine
 from chimera_local.asl.rules import Tolerance, choose_catch, choose_retry, matches_error
-from hypothesis import given
-from hypothesis import strategies as st
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=8),
@@ -80,9 +81,7 @@ def test_tolerance_never_forgives_more_than_it_says(
     elif count is None and percentage is None:
         assert exceeded
     else:
-        over = (count is not None and failed > count) or (
-            percentage is not None and failed * 100 > percentage * total
-        )
+        over = (count is not None and failed > count) or (percentage is not None and failed * 100 > percentage * total)
         assert exceeded == over
 
 

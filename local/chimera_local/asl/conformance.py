@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from chimera.errors import ChimeraError
-
 from chimera_local.asl.definition import Machine, load_machine
 from chimera_local.asl.errors import InvalidDefinition, UnsupportedDefinition
 from chimera_local.asl.execution import Account
@@ -60,9 +59,7 @@ def matches(expected: JSON, actual: JSON) -> bool:
             for key, value in expected.items()
         )
     if isinstance(expected, list):
-        return (
-            isinstance(actual, list) and len(expected) == len(actual) and all(map(matches, expected, actual))
-        )
+        return isinstance(actual, list) and len(expected) == len(actual) and all(map(matches, expected, actual))
     if isinstance(expected, bool) or isinstance(actual, bool):
         return expected is actual
     return bool(expected == actual)
@@ -141,9 +138,7 @@ def _execution_case(identifier: str, case: dict[str, Any]) -> Verdict:
             machines[other["name"]] = load_machine(other["name"], other["definition"], None)
         except (InvalidDefinition, UnsupportedDefinition):
             continue  # its recorded answers are replayed instead
-    engine = MemoryEngine(
-        machines, stubs, account=ACCOUNT, between=stubs.act_outside, nested_stub=stubs.nested
-    )
+    engine = MemoryEngine(machines, stubs, account=ACCOUNT, between=stubs.act_outside, nested_stub=stubs.nested)
     value = case.get("input")
     try:
         described = engine.run("case", {} if value is None else value)

@@ -258,22 +258,14 @@ class _Validator:
         arguments = state.get("Arguments")
         if not is_expression(arguments) and resource.required:
             if not isinstance(arguments, dict):
-                raise InvalidDefinition(
-                    name, f"Arguments must be an object with {', '.join(resource.required)}"
-                )
+                raise InvalidDefinition(name, f"Arguments must be an object with {', '.join(resource.required)}")
             for field in resource.required:
                 if field not in arguments:
-                    raise InvalidDefinition(
-                        name, f"The field '{field}' is required but was missing at Arguments"
-                    )
+                    raise InvalidDefinition(name, f"The field '{field}' is required but was missing at Arguments")
         if "Credentials" in state:
             credentials = state["Credentials"]
-            if not is_expression(credentials) and (
-                not isinstance(credentials, dict) or "RoleArn" not in credentials
-            ):
-                raise InvalidDefinition(
-                    name, "The field 'RoleArn' is required but was missing at Credentials"
-                )
+            if not is_expression(credentials) and (not isinstance(credentials, dict) or "RoleArn" not in credentials):
+                raise InvalidDefinition(name, "The field 'RoleArn' is required but was missing at Credentials")
         for field in ("TimeoutSeconds", "HeartbeatSeconds"):
             if field in state:
                 _whole_number(name, field, state[field], 1)
@@ -346,9 +338,7 @@ class _Validator:
                 _whole_number(name, field, state[field], 0)
         percentage = state.get("ToleratedFailurePercentage", 0)
         if not is_expression(percentage) and (
-            isinstance(percentage, bool)
-            or not isinstance(percentage, int | float)
-            or not 0 <= percentage <= 100
+            isinstance(percentage, bool) or not isinstance(percentage, int | float) or not 0 <= percentage <= 100
         ):
             raise InvalidDefinition(name, "ToleratedFailurePercentage must be between 0 and 100")
         self._scope(name, processor)
@@ -376,9 +366,7 @@ def _known_fields(state: str, value: Mapping[str, Any], known: frozenset[str], w
         at = f" at {where}" if where else ""
         if field in _NOT_SUPPORTED_FIELDS:
             raise UnsupportedDefinition(state, f"field '{field}'{at} is not supported")
-        raise InvalidDefinition(
-            state, f"field '{field}'{at} is not known here; known: {', '.join(sorted(known))}"
-        )
+        raise InvalidDefinition(state, f"field '{field}'{at} is not known here; known: {', '.join(sorted(known))}")
 
 
 def _whole_number(state: str, field: str, value: Any, least: int) -> None:

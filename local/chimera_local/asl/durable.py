@@ -68,9 +68,7 @@ def advance(machine: Machine, frame: Frame, signal: Signal, world: World) -> Req
         return step.broken(f"{type(error).__name__}: {error}")
 
 
-def perform(
-    runner: TaskRunner, frame: Frame, *, now: float, deadline: float | None, cancel: threading.Event
-) -> Signal:
+def perform(runner: TaskRunner, frame: Frame, *, now: float, deadline: float | None, cancel: threading.Event) -> Signal:
     """Make the task call that the frame asks for, and say how it ended.
 
     The call gets the smaller of the task's TimeoutSeconds and what is left of the machine's.
@@ -86,9 +84,7 @@ def perform(
         if resource.kind == "job":
             output = runner.run_job(phase["job_key"], arguments, timeout_seconds=timeout, cancel=cancel)
         elif resource.pattern == "direct":
-            output = runner.invoke_function(
-                last_part(resource.arn), arguments, timeout_seconds=timeout, cancel=cancel
-            )
+            output = runner.invoke_function(last_part(resource.arn), arguments, timeout_seconds=timeout, cancel=cancel)
         else:
             output = runner.invoke_function(
                 last_part(arguments["FunctionName"]),

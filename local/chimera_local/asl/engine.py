@@ -233,9 +233,7 @@ class Engine:
     def plain_step(self, scope: str, number: int) -> Request:
         """A step without a task call."""
         return self._persistent(
-            lambda: self._store.step(
-                scope, number, {"kind": "start" if number == 1 else "wake"}, self._committed
-            )
+            lambda: self._store.step(scope, number, {"kind": "start" if number == 1 else "wake"}, self._committed)
         )
 
     def call_step(self, scope: str, number: int) -> Request:
@@ -305,9 +303,7 @@ class Engine:
         frame = first_frame(target, name, value, account=self._store.account, started_at=time.time())
         with self._store.connections.transaction(durable=True) as connection:
             if not self._store.insert_execution(connection, target, name, frame, None):
-                row = connection.execute(
-                    "SELECT input FROM asl.executions WHERE id = %s", [frame.execution]
-                ).fetchone()
+                row = connection.execute("SELECT input FROM asl.executions WHERE id = %s", [frame.execution]).fetchone()
                 if row is None or json.loads(row[0]) != value:
                     raise ExecutionAlreadyExists(frame.execution)
                 return frame.execution
@@ -405,16 +401,13 @@ class Engine:
         """Say that the task is alive. Raises InvalidToken, TaskDoesNotExist, TaskTimedOut."""
         with self._store.connections.transaction(durable=True) as connection:
             row = connection.execute(
-                "UPDATE asl.tokens SET heartbeat_at = %s WHERE hash = %s AND status = 'OPEN' "
-                "RETURNING scope_id",
+                "UPDATE asl.tokens SET heartbeat_at = %s WHERE hash = %s AND status = 'OPEN' RETURNING scope_id",
                 [time.time(), token_hash(_well_formed(token))],
             ).fetchone()
         if row is None:
             self._refuse(token)
 
-    def _answer(
-        self, token: str, status: str, output: str | None, error: str | None, cause: str | None
-    ) -> None:
+    def _answer(self, token: str, status: str, output: str | None, error: str | None, cause: str | None) -> None:
         # The row decides who is first; the message only wakes the execution to look at it.
         with self._store.connections.transaction(durable=True) as connection:
             row = connection.execute(
@@ -429,9 +422,7 @@ class Engine:
 
     def _refuse(self, token: str) -> None:
         with self._store.connections.reading() as connection:
-            known = connection.execute(
-                "SELECT 1 FROM asl.tokens WHERE hash = %s", [token_hash(token)]
-            ).fetchone()
+            known = connection.execute("SELECT 1 FROM asl.tokens WHERE hash = %s", [token_hash(token)]).fetchone()
         raise TaskTimedOut if known else TaskDoesNotExist
 
 

@@ -133,9 +133,7 @@ class EngineAlreadyRunning(ChimeraError):  # noqa: N818 - a state of affairs
     """Another process runs executions on this database."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "CONFLICT", "another process runs executions on this database; use it, or stop it first"
-        )
+        super().__init__("CONFLICT", "another process runs executions on this database; use it, or stop it first")
 
 
 class InvalidExecutionInput(ChimeraError):  # noqa: N818 - AWS names it so

@@ -205,10 +205,7 @@ def expressions_in(value: JSON, location: str) -> list[tuple[str, str]]:
     return []
 
 
-_STACK = (
-    "Stack overflow error: Check for non-terminating recursive function.  "
-    "Consider rewriting as tail-recursive."
-)
+_STACK = "Stack overflow error: Check for non-terminating recursive function.  Consider rewriting as tail-recursive."
 _ARRAYS_OF = {
     "a": "arrays",
     "b": "booleans",

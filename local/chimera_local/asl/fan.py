@@ -34,9 +34,7 @@ class FanMixin(StepBase):
             value = self.scope().template(self.body["Arguments"], "Arguments")
         branches = len(self.body["Branches"])
         self.emit("ParallelStateStarted")
-        frames = [
-            self._child(index, [*self.frame.path, self.name, index], value, {}) for index in range(branches)
-        ]
+        frames = [self._child(index, [*self.frame.path, self.name, index], value, {}) for index in range(branches)]
         return self._open(frames, limit=branches, tolerance=Tolerance(), distributed=False)
 
     def map_start(self) -> Request | Move:
@@ -58,21 +56,15 @@ class FanMixin(StepBase):
                 scope = self.scope().extended(context=self.context(Map=place))
                 value = scope.template(self.body["ItemSelector"], "ItemSelector")
             frames.append(
-                self._child(
-                    index, [*self.frame.path, self.name], value, {"Map": {**place, "Name": self.name}}
-                )
+                self._child(index, [*self.frame.path, self.name], value, {"Map": {**place, "Name": self.name}})
             )
         ceiling = INLINE_CONCURRENCY if not distributed else max(1, len(items))
-        return self._open(
-            frames, limit=min(limit or ceiling, ceiling), tolerance=tolerance, distributed=distributed
-        )
+        return self._open(frames, limit=min(limit or ceiling, ceiling), tolerance=tolerance, distributed=distributed)
 
     def _items(self) -> list[JSON]:
         if "Items" not in self.body:
             if not isinstance(self.frame.input, list):
-                raise EvaluationError(
-                    f"Map state input must be an array but was: {compact(self.frame.input)}"
-                )
+                raise EvaluationError(f"Map state input must be an array but was: {compact(self.frame.input)}")
             return self.frame.input
         items = self.scope().typed(self.body["Items"], "Items", "array")
         return items  # type: ignore[no-any-return]

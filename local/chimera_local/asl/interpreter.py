@@ -82,9 +82,7 @@ class Step(TaskMixin, FanMixin):
                 {"input": frame.input, "roleArn": frame.context["Execution"]["RoleArn"]},
             )
         elif frame.kind == "iteration":
-            self.world.emit(
-                "MapIterationStarted", None, {"name": frame.context["Map"]["Name"], "index": frame.index}
-            )
+            self.world.emit("MapIterationStarted", None, {"name": frame.context["Map"]["Name"], "index": frame.index})
         return partial(self._enter, self.machine.scope(tuple(frame.path))["StartAt"], frame.input)
 
     def _enter(self, name: str, value: JSON) -> Move | Request:
@@ -103,9 +101,7 @@ class Step(TaskMixin, FanMixin):
         kind = self.body["Type"]
         frame.entered_event = self.emit(f"{kind}StateEntered", name=name, input=value)
         if frame.entered_event > MAX_EVENTS:
-            raise StatesError(
-                RUNTIME, f"The execution reached the maximum number of history events ({MAX_EVENTS})."
-            )
+            raise StatesError(RUNTIME, f"The execution reached the maximum number of history events ({MAX_EVENTS}).")
         return self._execute
 
     def _execute(self) -> Move | Request:
@@ -135,8 +131,7 @@ class Step(TaskMixin, FanMixin):
         if "Default" not in self.body:
             raise StatesError(
                 NO_CHOICE,
-                f"{self._prefix()} Failed to transition out of the state. "
-                "The state does not point to a next state.",
+                f"{self._prefix()} Failed to transition out of the state. The state does not point to a next state.",
             )
         return self.leave({**self.body, "Next": self.body["Default"]}, self.frame.input)
 
@@ -235,9 +230,7 @@ class Step(TaskMixin, FanMixin):
         if frame.kind in ("root", "child"):
             self.world.emit("ExecutionSucceeded", None, {"output": output})
         elif frame.kind == "iteration":
-            self.world.emit(
-                "MapIterationSucceeded", None, {"name": frame.context["Map"]["Name"], "index": frame.index}
-            )
+            self.world.emit("MapIterationSucceeded", None, {"name": frame.context["Map"]["Name"], "index": frame.index})
         self.world.finish("SUCCEEDED", output)
         return self._done()
 
@@ -280,9 +273,7 @@ class Step(TaskMixin, FanMixin):
         elif frame.state is not None:
             self.emit(f"{self.body['Type']}StateAborted")
         if frame.kind == "iteration":
-            self.world.emit(
-                "MapIterationAborted", None, {"name": frame.context["Map"]["Name"], "index": frame.index}
-            )
+            self.world.emit("MapIterationAborted", None, {"name": frame.context["Map"]["Name"], "index": frame.index})
         self.world.finish(stop.status, None, stop.error, stop.cause)
         done = self._done()
         return {**done, "ring": [*done.get("ring", ()), *ring]}

@@ -178,9 +178,7 @@ class MemoryEngine:
         elif scope in self.scopes:
             self.scopes[scope].bells += 1
 
-    def answer(
-        self, token: str, output: JSON = None, *, failure: tuple[str | None, str | None] | None = None
-    ) -> None:
+    def answer(self, token: str, output: JSON = None, *, failure: tuple[str | None, str | None] | None = None) -> None:
         """SendTaskSuccess, or with `failure` SendTaskFailure."""
         self._open_token(token)
         self.tokens[token] = (
@@ -315,9 +313,7 @@ class _MemoryWorld:
     def execution_input(self) -> JSON:
         return self._execution.input
 
-    def finish(
-        self, status: Status, output: JSON = None, error: str | None = None, cause: str | None = None
-    ) -> None:
+    def finish(self, status: Status, output: JSON = None, error: str | None = None, cause: str | None = None) -> None:
         scope, execution = self._scope, self._execution
         scope.status = "ABORTED" if status == "TIMED_OUT" else status
         scope.output, scope.error, scope.cause = output, error, cause
@@ -362,8 +358,7 @@ class _MemoryWorld:
 
     def child_outputs(self, group: str) -> list[JSON]:
         return [
-            s.output if s.status == "SUCCEEDED" else {"Error": s.error, "Cause": s.cause}
-            for s in self._group(group)
+            s.output if s.status == "SUCCEEDED" else {"Error": s.error, "Cause": s.cause} for s in self._group(group)
         ]
 
     def mark_running(self, scopes: Sequence[str]) -> None:

@@ -53,8 +53,6 @@ class TaskRunner(Protocol):
         """Run a function by its name with the event `payload`; its return value is the task's Payload."""
         ...
 
-    def run_job(
-        self, job_key: str, arguments: JSON, *, timeout_seconds: float | None, cancel: threading.Event
-    ) -> JSON:
+    def run_job(self, job_key: str, arguments: JSON, *, timeout_seconds: float | None, cancel: threading.Event) -> JSON:
         """Run a container job to its end. `job_key` is the same when the call is repeated after a crash."""
         ...

@@ -75,9 +75,7 @@ class Store:
         """The definition that a frame's execution was started with."""
         found = self._by_hash.get(frame.sha256)
         if found is None:
-            row = connection.execute(
-                "SELECT body FROM asl.definitions WHERE sha256 = %s", [frame.sha256]
-            ).fetchone()
+            row = connection.execute("SELECT body FROM asl.definitions WHERE sha256 = %s", [frame.sha256]).fetchone()
             assert row is not None, "executions refer to their definition"
             found = self._by_hash[frame.sha256] = stored_machine(frame.machine, row[0])
         return found
@@ -115,9 +113,7 @@ class Store:
             execution = connection.execute(
                 "SELECT stop, deadline, last_event FROM asl.executions WHERE id = %s FOR UPDATE", [owner]
             )
-            saved = connection.execute(
-                "SELECT step, request, frame, cancelled FROM asl.scopes WHERE id = %s", [scope]
-            )
+            saved = connection.execute("SELECT step, request, frame, cancelled FROM asl.scopes WHERE id = %s", [scope])
             found, state = execution.fetchone(), saved.fetchone()
             assert found is not None and state is not None, f"no scope {scope}"
             stop, deadline, last_event = found
@@ -175,8 +171,7 @@ class Store:
         ).fetchone()
         if inserted and frame.kind == "root":
             connection.execute(
-                "INSERT INTO asl.scopes (id, execution_id, index, status, frame) "
-                "VALUES (%s, %s, 0, 'RUNNING', %s)",
+                "INSERT INTO asl.scopes (id, execution_id, index, status, frame) VALUES (%s, %s, 0, 'RUNNING', %s)",
                 [frame.scope, frame.execution, frame.dumps()],
             )
         return bool(inserted)
@@ -259,9 +254,7 @@ class PgWorld:
         ).fetchone()
         return json.loads(row[0]) if row else None
 
-    def finish(
-        self, status: Status, output: JSON = None, error: str | None = None, cause: str | None = None
-    ) -> None:
+    def finish(self, status: Status, output: JSON = None, error: str | None = None, cause: str | None = None) -> None:
         self._finish = (status, output, clean(error), clean(cause))
 
     def open_token(self) -> str:
@@ -290,9 +283,7 @@ class PgWorld:
         for frame in frames:
             if frame.kind == "child":
                 machine = self._store.machine(self._connection, frame)
-                self._store.insert_execution(
-                    self._connection, machine, frame.scope, frame, self._frame.execution
-                )
+                self._store.insert_execution(self._connection, machine, frame.scope, frame, self._frame.execution)
             self._connection.execute(
                 "INSERT INTO asl.scopes (id, execution_id, group_id, index, status, frame) "
                 "VALUES (%s, %s, %s, %s, 'PENDING', %s)",
@@ -301,8 +292,7 @@ class PgWorld:
 
     def children(self, group: str) -> list[Child]:
         rows = self._connection.execute(
-            "SELECT id, index, status, error, cause, finished_at FROM asl.scopes WHERE group_id = %s "
-            "ORDER BY index",
+            "SELECT id, index, status, error, cause, finished_at FROM asl.scopes WHERE group_id = %s ORDER BY index",
             [group],
         ).fetchall()
         return [Child(*row) for row in rows]
@@ -318,9 +308,7 @@ class PgWorld:
 
     def mark_running(self, scopes: Sequence[str]) -> None:
         if scopes:
-            self._connection.execute(
-                "UPDATE asl.scopes SET status = 'RUNNING' WHERE id = ANY(%s)", [list(scopes)]
-            )
+            self._connection.execute("UPDATE asl.scopes SET status = 'RUNNING' WHERE id = ANY(%s)", [list(scopes)])
 
     def cancel_children(self, group: str) -> list[str]:
         self._connection.execute(
@@ -389,9 +377,7 @@ class PgWorld:
                 [digest, body],
             )
         if self._events:
-            ids, previous, types, states, times, details, payloads = map(
-                list, zip(*self._events, strict=True)
-            )
+            ids, previous, types, states, times, details, payloads = map(list, zip(*self._events, strict=True))
             connection.execute(
                 "INSERT INTO asl.history (execution_id, id, previous_id, type, state, at, details, payloads) "
                 "SELECT %s, i, p, t, s, a, d::json, r::json FROM unnest(%s::int[], %s::int[], %s::text[], "
@@ -446,8 +432,7 @@ class PgWorld:
 def request_stop(connection: psycopg.Connection[Any], execution: str, stop: Stop) -> list[str]:
     """Ask a running execution to end: the scopes to interrupt and ring. Empty if it has ended already."""
     row = connection.execute(
-        "UPDATE asl.executions SET stop = %s WHERE id = %s AND status = 'RUNNING' AND stop IS NULL "
-        "RETURNING id",
+        "UPDATE asl.executions SET stop = %s WHERE id = %s AND status = 'RUNNING' AND stop IS NULL RETURNING id",
         [
             dumps({"status": stop.status, "error": clean(stop.error), "cause": clean(stop.cause)}),
             execution,

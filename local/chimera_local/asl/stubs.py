@@ -22,9 +22,7 @@ class Stubs:
     """A TaskRunner made from a case's `tasks` and `recorded_tasks`; also does its `external_actions`."""
 
     def __init__(self, case: dict[str, Any]) -> None:
-        self._behaviours = {
-            task["function_name"]: task for task in case.get("tasks") or () if "function_name" in task
-        }
+        self._behaviours = {task["function_name"]: task for task in case.get("tasks") or () if "function_name" in task}
         self._recorded: list[dict[str, Any]] = list(case.get("recorded_tasks") or ())
         self._actions: list[tuple[str, dict[str, Any]]] = [
             (action[0], action[1] if len(action) > 1 else {}) for action in case.get("external_actions") or ()
@@ -46,9 +44,7 @@ class Stubs:
             task = {**task, **script[min(call, len(script)) - 1]}
         return _behave(task, payload, timeout_seconds, self._replayed_output)
 
-    def run_job(
-        self, job_key: str, arguments: JSON, *, timeout_seconds: float | None, cancel: threading.Event
-    ) -> JSON:
+    def run_job(self, job_key: str, arguments: JSON, *, timeout_seconds: float | None, cancel: threading.Event) -> JSON:
         """Behave as the case says that the job (its JobDefinition) did."""
         name = last_part(str(arguments["JobDefinition"]))
         return self.invoke_function(name, arguments, timeout_seconds=timeout_seconds, cancel=cancel)
@@ -121,9 +117,7 @@ class Stubs:
             raise TaskFailure(TIMEOUT)
         if outcome.get("error"):
             cause = outcome.get("cause")
-            raise TaskFailure(
-                outcome["error"], cause if cause is None or isinstance(cause, str) else json.dumps(cause)
-            )
+            raise TaskFailure(outcome["error"], cause if cause is None or isinstance(cause, str) else json.dumps(cause))
         arn = f"arn:aws:lambda:us-east-1:111111111111:function:{name}"
         raise TaskFailure(
             "Lambda.ResourceNotFoundException",

@@ -74,9 +74,7 @@ class TaskMixin(StepBase):
     def _positive(self, field: str, scope: Scope) -> int:
         value = scope.typed(self.body[field], field, "number")
         if int(value) != value or value < 1:
-            raise EvaluationError(
-                f"The {field} field must be a positive whole number but was: {value}", field
-            )
+            raise EvaluationError(f"The {field} field must be a positive whole number but was: {value}", field)
         return int(value)
 
     def _require(self, resource: Resource, arguments: JSON) -> None:

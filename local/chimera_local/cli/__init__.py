@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import click
-from chimera.errors import ChimeraError
 from pydantic import ValidationError
+
+from chimera.errors import ChimeraError
 
 
 class Lazy(click.Group):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import click
-from chimera.settings import get_settings
 
+from chimera.settings import get_settings
 from chimera_local.cli import emit
 
 MARKS = {"ok": "✓", "missing": "·", "warning": "!", "error": "✗"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import click
+
 from chimera.domain.cfo import PERIOD_NAMES
 from chimera.domain.money import to_micros, usd
 from chimera.settings import get_settings
-
 from chimera_local.cli import emit
 from chimera_local.world import World, world
 

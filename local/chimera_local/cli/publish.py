@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import click
+
 from chimera.errors import ChimeraError
 from chimera.settings import get_settings
 from chimera.usecases.publisher import Preflight, dry_run
-
 from chimera_local.cli import emit
 from chimera_local.world import world
 

@@ -6,9 +6,9 @@ import getpass
 from typing import Any
 
 import click
+
 from chimera.settings import get_settings
 from chimera.usecases.review import Decide, decide, view
-
 from chimera_local.cli import emit
 from chimera_local.lock import find_engine
 from chimera_local.world import World, world

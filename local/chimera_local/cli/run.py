@@ -6,11 +6,11 @@ import time
 from typing import Any
 
 import click
+
 from chimera.bootstrap import parse
 from chimera.domain.options import RunOptions
 from chimera.errors import ChimeraError
 from chimera.settings import get_settings
-
 from chimera_local.cli import emit
 from chimera_local.cli.progress import StageProgress
 from chimera_local.runs import exit_code, follow, report, start_run

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import click
+from pydantic import BaseModel
+
 from chimera.domain import models
 from chimera.domain.options import RunOptions
 from chimera.errors import ChimeraError
-from pydantic import BaseModel
 
 
 def schemas() -> dict[str, type[BaseModel]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
+
 from chimera.bootstrap import App
 from chimera.settings import get_settings
-
 from chimera_local.cli import emit
 
 

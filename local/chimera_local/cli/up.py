@@ -7,11 +7,11 @@ import threading
 from typing import Any
 
 import click
+
 from chimera.adapters.local.issuer import API_AUDIENCE
 from chimera.bootstrap import App
 from chimera.errors import ChimeraError
 from chimera.settings import get_settings
-
 from chimera_local.cli import emit
 from chimera_local.cli.progress import StageProgress
 from chimera_local.clock import LocalClock

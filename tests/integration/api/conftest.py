@@ -13,13 +13,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+
 from chimera.adapters.postgres.tenancy import agent_id, persona_id
 from chimera.bootstrap import App
 from chimera.domain.models import EngagementMetrics, PublishRequest, Trend
 from chimera.errors import ChimeraError
 from chimera.settings import Settings
 from chimera.usecases.scope import Scope
-
 from functions.api import handler as api_handler
 
 CONTENT_HASH = "a" * 64

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 import pytest
-from chimera.bootstrap import App
 
+from chimera.bootstrap import App
 from functions.api import handler as api_handler
 from functions.api import service
 

@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
+
 from chimera.errors import ChimeraError
 
 

@@ -23,45 +23,58 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(default=Path(".chimera"), description="Where the laptop keeps everything; never in git")
-    world: Literal["local", "aws"] = "local"
-    tenant_id: str = LOCAL_TENANT
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    world: Literal["local", "aws"] = Field(default="local", description="Where it runs; only `local` is built so far")
+    tenant_id: str = Field(default=LOCAL_TENANT, description="Whose data the command line works on (a UUID)")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Reserved: nothing reads it yet"
+    )
 
     # set by the laptop world for its functions; on AWS by the stack
     database_url: str = Field(default="", description="Application role (row-level security applies)")
     database_owner_url: str = Field(default="", description="Owner role, only for migrations")
     workflows_endpoint: str = Field(default="", description="Step Functions endpoint on this machine")
-    workflows_secret: str = Field(default="", repr=False)
+    workflows_secret: str = Field(default="", repr=False, description="What that endpoint is asked with")
     public_base_url: str = Field(default="http://127.0.0.1:8787", description="Where `up` serves API and feed")
 
     # limits in USD: a UTC day, an ISO week, a calendar month; in total and for each category
     daily_budget_limit: Decimal = Field(
-        default=Decimal(1000), gt=0, validation_alias=AliasChoices("CHIMERA_DAILY_BUDGET_LIMIT", "DAILY_BUDGET_LIMIT")
+        default=Decimal(1000),
+        gt=0,
+        validation_alias=AliasChoices("CHIMERA_DAILY_BUDGET_LIMIT", "DAILY_BUDGET_LIMIT"),
+        description="USD for a UTC day",
     )
     weekly_budget_limit: Decimal = Field(
-        default=Decimal(5000), gt=0, validation_alias=AliasChoices("CHIMERA_WEEKLY_BUDGET_LIMIT", "WEEKLY_BUDGET_LIMIT")
+        default=Decimal(5000),
+        gt=0,
+        validation_alias=AliasChoices("CHIMERA_WEEKLY_BUDGET_LIMIT", "WEEKLY_BUDGET_LIMIT"),
+        description="USD for an ISO week (from Monday, UTC)",
     )
     monthly_budget_limit: Decimal = Field(
         default=Decimal(20000),
         gt=0,
         validation_alias=AliasChoices("CHIMERA_MONTHLY_BUDGET_LIMIT", "MONTHLY_BUDGET_LIMIT"),
+        description="USD for a calendar month (UTC)",
     )
     min_roi_hurdle_rate: Decimal = Field(
-        default=Decimal("1.5"), validation_alias=AliasChoices("CHIMERA_MIN_ROI_HURDLE_RATE", "MIN_ROI_HURDLE_RATE")
+        default=Decimal("1.5"),
+        validation_alias=AliasChoices("CHIMERA_MIN_ROI_HURDLE_RATE", "MIN_ROI_HURDLE_RATE"),
+        description="Least projected return; below it a request is refused",
     )
     max_transaction: Decimal = Field(default=Decimal(10_000), gt=0, description="USD; more in one request is refused")
     risk_threshold: Decimal = Field(default=Decimal("0.7"), ge=0, le=1, description="Above it a person decides")
     risk_weights: str = Field(
         default="", description="Such as 'pressure=0.35 timing=0.2'; the rest keep their defaults"
     )
-    approval_ttl_seconds: int = Field(default=86_400, ge=60)
+    approval_ttl_seconds: int = Field(default=86_400, ge=60, description="How long an approval may be used")
 
     # sources: the base addresses are settings so that tests and mirrors can stand in
-    http_timeout_seconds: float = Field(default=8.0, gt=0, le=60)
+    http_timeout_seconds: float = Field(default=8.0, gt=0, le=60, description="For a source's or page's whole answer")
     http_contact: str = Field(default="https://github.com/chimera-studio/chimera", description="In the User-Agent")
-    hackernews_url: str = "https://hn.algolia.com"
-    wikimedia_url: str = "https://wikimedia.org"
-    google_trends_url: str = "https://trends.google.com"
+    hackernews_url: str = Field(
+        default="https://hn.algolia.com", description="Base address of Hacker News search (Algolia)"
+    )
+    wikimedia_url: str = Field(default="https://wikimedia.org", description="Base address of Wikimedia pageviews")
+    google_trends_url: str = Field(default="https://trends.google.com", description="Base address of Google Trends")
     rss_feeds: str = Field(default="", description="Feed addresses, separated by spaces")
     allow_private_addresses: bool = Field(
         default=False, description="Let page snippets come from private addresses (tests)"

@@ -100,9 +100,7 @@ def verify_approval(
         _refuse("the approval is another agent's", f"got {claims['agent_id']}, expected {agent_id}")
     approved = int(claims["amount_micros"])
     if amount_micros is not None and amount_micros > approved:
-        _refuse(
-            "the approval does not cover the amount", f"{approved} micros approved, {amount_micros} asked for"
-        )
+        _refuse("the approval does not cover the amount", f"{approved} micros approved, {amount_micros} asked for")
     seconds = now.timestamp()
     if claims["nbf"] > seconds + CLOCK_SKEW_SECONDS:
         _refuse("the approval is not valid yet")
@@ -125,9 +123,7 @@ def _parse(token: ApprovalToken | Mapping[str, Any] | None) -> ApprovalToken:
     if isinstance(token, ApprovalToken):
         return token
     if not isinstance(token, Mapping):
-        _refuse(
-            "there is no approval", f"got {type(token).__name__}, expected an object {{claims, kid, sig}}"
-        )
+        _refuse("there is no approval", f"got {type(token).__name__}, expected an object {{claims, kid, sig}}")
     try:
         return ApprovalToken.model_validate(dict(token))
     except ValidationError as error:

@@ -97,9 +97,7 @@ def _ratio(value: Any) -> Decimal:
         if not number.is_finite() or abs(number) > 1_000_000:
             raise ValueError
     except (InvalidOperation, ValueError):
-        raise ValueError(
-            f"got {str(value)[:80]!r}, expected a finite ratio between -1000000 and 1000000"
-        ) from None
+        raise ValueError(f"got {str(value)[:80]!r}, expected a finite ratio between -1000000 and 1000000") from None
     return number.quantize(Decimal("0.000001"), rounding=ROUND_FLOOR)
 
 
@@ -222,13 +220,7 @@ def risk_score(features: RiskFeatures, weights: RiskWeights | None = None) -> De
     history = _unit(Decimal(f.agent_rejections + 1) / (f.agent_decisions + 5))
     novelty = _unit(1 - Decimal(f.largest_before_micros) / cost)
     timing = _unit(Decimal(f.recent_decisions) / 60)
-    score = (
-        w.pressure * pressure
-        + w.margin * margin
-        + w.history * history
-        + w.novelty * novelty
-        + w.timing * timing
-    )
+    score = w.pressure * pressure + w.margin * margin + w.history * history + w.novelty * novelty + w.timing * timing
     return _unit(score).quantize(Decimal("0.0001"), rounding=ROUND_CEILING)
 
 
@@ -289,19 +281,14 @@ def rule(
         return Ruling("rejected", code, reason, risk)
 
     if request.currency != policy.currency:
-        return rejected(
-            "VALIDATION_FAILED", f"currency is {request.currency}, only {policy.currency} is budgeted"
-        )
+        return rejected("VALIDATION_FAILED", f"currency is {request.currency}, only {policy.currency} is budgeted")
     if amount > policy.max_transaction_micros:
         return rejected(
             "TRANSACTION_TOO_LARGE",
-            f"{usd(amount)} is above the largest transaction, {usd(policy.max_transaction_micros)}"
-            f" {policy.currency}",
+            f"{usd(amount)} is above the largest transaction, {usd(policy.max_transaction_micros)} {policy.currency}",
         )
     if request.projected_roi < policy.hurdle:
-        return rejected(
-            "ROI_TOO_LOW", f"projected ROI {request.projected_roi.normalize():f} is below {policy.hurdle}"
-        )
+        return rejected("ROI_TOO_LOW", f"projected ROI {request.projected_roi.normalize():f} is below {policy.hurdle}")
     short = [(left, key) for key, left in remaining.items() if left < amount]
     if short:
         left, (scope, kind, period_id) = min(short)

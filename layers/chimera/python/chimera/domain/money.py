@@ -20,9 +20,7 @@ def to_micros(value: Any, field: str = "amount") -> int:
     expected = "a positive decimal amount in USD with at most 6 places, at most 1000000000"
     if isinstance(value, bool | float) or not isinstance(value, str | int | Decimal):
         raise _bad(field, value, expected)
-    if isinstance(value, str) and (
-        len(value) > 32 or "e" in value.lower() or "_" in value or value != value.strip()
-    ):
+    if isinstance(value, str) and (len(value) > 32 or "e" in value.lower() or "_" in value or value != value.strip()):
         raise _bad(field, value, expected)
     try:
         amount = Decimal(value)

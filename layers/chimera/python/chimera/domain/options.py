@@ -32,9 +32,7 @@ class RunOptions(Model):
     min_velocity: float = Field(default=0, ge=0, le=10)
     max_results: int = Field(default=20, ge=1, le=50)
     max_tasks: int = Field(default=1, ge=0, le=20, description="0 only looks: a scan plans nothing")
-    force: bool = Field(
-        default=False, description="Make a topic again within its cool-down if nothing else is there"
-    )
+    force: bool = Field(default=False, description="Make a topic again within its cool-down if nothing else is there")
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
 
     @field_validator("sources")
@@ -42,7 +40,5 @@ class RunOptions(Model):
     def _known_form(cls, sources: list[str]) -> list[str]:
         for source in sources:
             if not source or len(source) > 4096 or "\0" in source:
-                raise ValueError(
-                    f"source {source[:80]!r}: expected a source's name, file:PATH or rss:ADDRESS"
-                )
+                raise ValueError(f"source {source[:80]!r}: expected a source's name, file:PATH or rss:ADDRESS")
         return sources

@@ -101,9 +101,7 @@ def cpu_limit_seconds(timeout_seconds: int) -> int:
     return JOB_VCPU * timeout_seconds
 
 
-def compute_cost(
-    cpu_seconds: Decimal | int | str, gb: Decimal | int | str, wall_seconds: Decimal | int | str
-) -> int:
+def compute_cost(cpu_seconds: Decimal | int | str, gb: Decimal | int | str, wall_seconds: Decimal | int | str) -> int:
     """Micros for CPU seconds and for memory held over wall time, at Fargate's prices, rounded up."""
     cpu, memory, wall = (_number(value) for value in (cpu_seconds, gb, wall_seconds))
     vcpu = cpu * FARGATE_VCPU_HOUR_USD
@@ -132,8 +130,7 @@ def production_upper_bound(duration_seconds: int, height: int = 1080) -> int:
         (BRIEF_TIMEOUT_SECONDS, BRIEF_GB),
     ]
     dearest = sum(
-        max(compute_cost(cpu_limit_seconds(seconds), gb, seconds), function_cost(gb, seconds))
-        for seconds, gb in steps
+        max(compute_cost(cpu_limit_seconds(seconds), gb, seconds), function_cost(gb, seconds)) for seconds, gb in steps
     )
     return round_up_to_cents(dearest)
 
@@ -150,9 +147,7 @@ def expected_production(
     duration; without a history `DEFAULT_CPU_RATE` at the price of a job.
     """
     _checked(duration_seconds, height)
-    used = [
-        row for row in history if _positive(row.get("video_seconds")) and _positive(row.get("actual_micros"))
-    ][:20]
+    used = [row for row in history if _positive(row.get("video_seconds")) and _positive(row.get("actual_micros"))][:20]
     bound = production_upper_bound(duration_seconds, height)
     if used:
         rate = median(Decimal(str(row["actual_micros"])) / Decimal(str(row["video_seconds"])) for row in used)
@@ -192,9 +187,7 @@ def _number(value: Decimal | int | str) -> Decimal:
     try:
         number = Decimal(value)
     except InvalidOperation:
-        raise ChimeraError(
-            "VALIDATION_FAILED", f"quantity: got {value!r}, expected a decimal number"
-        ) from None
+        raise ChimeraError("VALIDATION_FAILED", f"quantity: got {value!r}, expected a decimal number") from None
     if not number.is_finite() or number < 0:
         raise ChimeraError("VALIDATION_FAILED", f"quantity: got {value!r}, expected 0 or more")
     return number

@@ -130,9 +130,7 @@ def _write_once(folder: Path, name: str, data: bytes, mode: int) -> None:
             os.link(temporary, target)
         except FileExistsError:
             return
-        except (
-            OSError
-        ):  # no hard links on this disk: a rename may replace a twin's key, made in the same instant
+        except OSError:  # no hard links on this disk: a rename may replace a twin's key, made in the same instant
             Path(temporary).replace(target)
     finally:
         Path(temporary).unlink(missing_ok=True)

@@ -65,9 +65,7 @@ def append(
     cursor = connection.cursor(row_factory=dict_row)
     head = cursor.execute("SELECT seq, hash FROM chain_head WHERE shard = 0 FOR UPDATE").fetchone()
     if head is None:
-        cursor.execute(
-            "INSERT INTO chain_head (shard, hash) VALUES (0, %s) ON CONFLICT DO NOTHING", (GENESIS,)
-        )
+        cursor.execute("INSERT INTO chain_head (shard, hash) VALUES (0, %s) ON CONFLICT DO NOTHING", (GENESIS,))
         head = cursor.execute("SELECT seq, hash FROM chain_head WHERE shard = 0 FOR UPDATE").fetchone()
         assert head is not None
     entry = Entry(
@@ -127,9 +125,7 @@ def change_limits(
     """
     cursor = connection.cursor(row_factory=dict_row)
     cursor.execute("SELECT 1 FROM tenants WHERE tenant_id = %s FOR NO KEY UPDATE", (tenant_id,))
-    rows = cursor.execute(
-        "SELECT scope, kind, limit_micros FROM budget_limits ORDER BY scope, kind FOR UPDATE"
-    )
+    rows = cursor.execute("SELECT scope, kind, limit_micros FROM budget_limits ORDER BY scope, kind FOR UPDATE")
     before: dict[tuple[str, str], int] = {(row["scope"], row["kind"]): row["limit_micros"] for row in rows}
     at = now or database_now(connection)
     current = periods_of(at)

@@ -94,9 +94,7 @@ class PostgresContent:
         }
         changed = tx.execute(statement, parameters).fetchone()
         if changed is None:
-            raise ChimeraError(
-                "CONFLICT", f"content {row['id']} was changed by someone else; read it again", {}
-            )
+            raise ChimeraError("CONFLICT", f"content {row['id']} was changed by someone else; read it again", {})
         return changed
 
     def close_task(self, task_id: str, status: str, error: dict[str, Any] | None = None) -> None:
@@ -108,9 +106,7 @@ class PostgresContent:
                 (status, Jsonb(error) if error else None, task_id),
             )
 
-    def save_video(
-        self, content_id: str, title: str, video: dict[str, Any], assets: list[dict[str, Any]]
-    ) -> None:
+    def save_video(self, content_id: str, title: str, video: dict[str, Any], assets: list[dict[str, Any]]) -> None:
         """The video's facts and every file that was made; again is the same."""
         with self._db.transaction(self._tenant) as tx:
             tx.execute(

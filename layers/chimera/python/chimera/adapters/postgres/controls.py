@@ -43,9 +43,7 @@ class PostgresControls:
             before = row["state"] if row else "STOP"
             if row is not None and before == state:
                 return row
-            if (state == "PAUSE_PUBLISH" and before != "RUN") or (
-                state == "PAUSE_SPEND" and before == "STOP"
-            ):
+            if (state == "PAUSE_PUBLISH" and before != "RUN") or (state == "PAUSE_SPEND" and before == "STOP"):
                 raise ChimeraError(
                     "CONFLICT",
                     f"the switch is {before}, which allows less than {state}; resume first",

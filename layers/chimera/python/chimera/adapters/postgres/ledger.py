@@ -161,14 +161,11 @@ class PostgresLedger(LedgerReads):
     def _escalated(self, c: Connection, override: Override) -> Entry:
         entry = decision_on(c, override.request_id)
         if entry is None:
-            raise ChimeraError(
-                "NOT_FOUND", f"no request {override.request_id}", {"request_id": override.request_id}
-            )
+            raise ChimeraError("NOT_FOUND", f"no request {override.request_id}", {"request_id": override.request_id})
         if entry.decision != "escalated":
             raise ChimeraError(
                 "CONFLICT",
-                f"request {override.request_id} is {entry.decision}, only an escalated one waits for a"
-                f" person",
+                f"request {override.request_id} is {entry.decision}, only an escalated one waits for a person",
                 {"decision": entry.decision},
             )
         return entry
@@ -198,9 +195,7 @@ class PostgresLedger(LedgerReads):
                 key_columns(keys),
             ).fetchall()
             if len(rows) != len(keys):
-                raise ChimeraError(
-                    "INTERNAL", "the tenant has no budget limits: seed it first", {"rows": len(rows)}
-                )
+                raise ChimeraError("INTERNAL", "the tenant has no budget limits: seed it first", {"rows": len(rows)})
             locked_at = self._now(c)
             if periods_of(locked_at) == periods_of(now):
                 remaining = {
@@ -290,9 +285,7 @@ class PostgresLedger(LedgerReads):
         `SYSTEM_STOPPED`: the switch forbids spending.
         """
         if not 0 < len(spender) <= 500:
-            raise ChimeraError(
-                "VALIDATION_FAILED", f"spender: got {spender[:80]!r}, expected 1–500 characters"
-            )
+            raise ChimeraError("VALIDATION_FAILED", f"spender: got {spender[:80]!r}, expected 1–500 characters")
 
         def run(c: Connection) -> bool:
             row = self._lock_reservation(c, claims.request_id)
@@ -347,9 +340,7 @@ class PostgresLedger(LedgerReads):
         `BUDGET_EXCEEDED`: more than was reserved; the reservation stays as it is.
         """
         if actual_micros < 0:
-            raise ChimeraError(
-                "VALIDATION_FAILED", f"actual cost: got {actual_micros} micros, expected 0 or more"
-            )
+            raise ChimeraError("VALIDATION_FAILED", f"actual cost: got {actual_micros} micros, expected 0 or more")
 
         def run(c: Connection) -> Entry:
             row = self._lock_reservation(c, request_id)
@@ -367,13 +358,10 @@ class PostgresLedger(LedgerReads):
             if actual_micros > row["amount_micros"]:
                 raise ChimeraError(
                     "BUDGET_EXCEEDED",
-                    f"{usd(actual_micros)} spent, {usd(row['amount_micros'])} USD reserved: the cost was"
-                    f" not capped",
+                    f"{usd(actual_micros)} spent, {usd(row['amount_micros'])} USD reserved: the cost was not capped",
                     {"actual": usd(actual_micros), "reserved": usd(row["amount_micros"])},
                 )
-            return self._resolve(
-                c, row, "SETTLE", actual_micros, made_by, "settled at the real cost", details
-            )
+            return self._resolve(c, row, "SETTLE", actual_micros, made_by, "settled at the real cost", details)
 
         return self._retry(run)
 
@@ -410,13 +398,9 @@ class PostgresLedger(LedgerReads):
 
     def _lock_reservation(self, c: Connection, request_id: str) -> Row:
         known_uuid(request_id)
-        row = c.execute(
-            "SELECT * FROM reservation WHERE request_id = %s FOR UPDATE", (request_id,)
-        ).fetchone()
+        row = c.execute("SELECT * FROM reservation WHERE request_id = %s FOR UPDATE", (request_id,)).fetchone()
         if row is None:
-            raise ChimeraError(
-                "NOT_FOUND", f"no approval of request {request_id}", {"request_id": request_id}
-            )
+            raise ChimeraError("NOT_FOUND", f"no approval of request {request_id}", {"request_id": request_id})
         return row
 
     def _resolve(
@@ -472,9 +456,7 @@ class PostgresLedger(LedgerReads):
             req_sha256=decision.req_sha256,
         )
 
-    def set_limit(
-        self, scope: str, kind: str, limit_micros: int, *, by: str, reason: str = ""
-    ) -> Entry | None:
+    def set_limit(self, scope: str, kind: str, limit_micros: int, *, by: str, reason: str = "") -> Entry | None:
         """Change one limit from the current period on; the LIMIT_CHANGE row, or None if it is the limit
         already.
 

@@ -34,9 +34,7 @@ _RETRIED = (
 class LedgerReads:
     """The reading half of the ledger of one tenant."""
 
-    def __init__(
-        self, db: Database, tenant_id: str, *, now: Callable[[Connection], datetime] = database_now
-    ) -> None:
+    def __init__(self, db: Database, tenant_id: str, *, now: Callable[[Connection], datetime] = database_now) -> None:
         self._db = db
         self.tenant_id = tenant_id
         self._now = now
@@ -52,15 +50,11 @@ class LedgerReads:
             except _RETRIED as error:
                 if attempt == _ATTEMPTS - 1:
                     code = "CONFLICT" if isinstance(error, errors.UniqueViolation) else "DATABASE_WAKING"
-                    raise ChimeraError(
-                        code, "others keep winning this row", {"reason": str(error)[:200]}
-                    ) from error
+                    raise ChimeraError(code, "others keep winning this row", {"reason": str(error)[:200]}) from error
                 time.sleep(secrets.randbelow(20 * (attempt + 1)) / 1000)
             except psycopg.OperationalError as error:
                 # the outcome of a broken commit is unknown: asking again with the same id finds it
-                raise ChimeraError(
-                    "DATABASE_WAKING", "the database went away", {"reason": str(error)[:200]}
-                ) from error
+                raise ChimeraError("DATABASE_WAKING", "the database went away", {"reason": str(error)[:200]}) from error
         raise AssertionError("unreachable")
 
     def get(self, request_id: str) -> tuple[Entry, Entry | None, Reservation | None]:
@@ -95,9 +89,7 @@ class LedgerReads:
         if not 1 <= limit <= 500:
             raise ChimeraError("VALIDATION_FAILED", f"limit: got {limit}, expected 1–500", {"limit": limit})
         if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-            raise ChimeraError(
-                "VALIDATION_FAILED", f"cursor: got {cursor[:40]!r}, expected one that a page gave"
-            )
+            raise ChimeraError("VALIDATION_FAILED", f"cursor: got {cursor[:40]!r}, expected one that a page gave")
         with self._db.transaction(self.tenant_id) as c:
             rows = c.execute(
                 "SELECT * FROM ledger_entries"
@@ -123,12 +115,8 @@ class LedgerReads:
         """The current day, week and month of every category: total first."""
         with self._db.transaction(self.tenant_id) as c:
             current = periods_of(self._now(c))
-            limits = {
-                (r["scope"], r["kind"]): r["limit_micros"] for r in c.execute("SELECT * FROM budget_limits")
-            }
-            keys = [
-                (scope, kind, current[kind]) for scope in SCOPES for kind in KINDS if (scope, kind) in limits
-            ]
+            limits = {(r["scope"], r["kind"]): r["limit_micros"] for r in c.execute("SELECT * FROM budget_limits")}
+            keys = [(scope, kind, current[kind]) for scope in SCOPES for kind in KINDS if (scope, kind) in limits]
             if not keys:
                 return []
             rows = c.execute(
@@ -171,8 +159,7 @@ class LedgerReads:
         """What is reserved and not yet settled, released or expired; oldest first."""
         with self._db.transaction(self.tenant_id) as c:
             rows = c.execute(
-                "SELECT * FROM reservation WHERE state IN ('RESERVED', 'SIGNED', 'DISPATCHED') ORDER BY"
-                " created_at"
+                "SELECT * FROM reservation WHERE state IN ('RESERVED', 'SIGNED', 'DISPATCHED') ORDER BY created_at"
             ).fetchall()
         return [_reservation(row) for row in rows]
 
@@ -192,8 +179,7 @@ def decision_on(c: Connection, request_id: str) -> Entry | None:
 def resolution_of(c: Connection, request_id: str) -> Entry | None:
     """How an approval ended, if it has."""
     row = c.execute(
-        "SELECT * FROM ledger_entries WHERE request_id = %s AND entry_type IN ('SETTLE', 'RELEASE',"
-        " 'EXPIRE')",
+        "SELECT * FROM ledger_entries WHERE request_id = %s AND entry_type IN ('SETTLE', 'RELEASE', 'EXPIRE')",
         (request_id,),
     ).fetchone()
     return entry_from_row(row) if row else None

@@ -102,9 +102,7 @@ def verify_ledger(db: Database, tenant_id: str, verifier: Verifier) -> VerifyRep
     if ends and ends["beyond"]:
         state.problem("there are rows beyond the head of the chain")
     if (state.seq, state.hash) != (snapshot.head_seq, snapshot.head_hash):
-        state.problem(
-            f"the chain's head is at {snapshot.head_seq}, the rows end at {state.seq} or with another hash"
-        )
+        state.problem(f"the chain's head is at {snapshot.head_seq}, the rows end at {state.seq} or with another hash")
     for seq in state.uncovered:
         state.problem(f"row {seq}: has no signature, nor has any row after it")
     _check_counters(state, snapshot)
@@ -129,14 +127,9 @@ def _take_snapshot(c: Connection) -> _Snapshot:
         budget=c.execute("SELECT * FROM budget_tracking ORDER BY scope, kind, period_id").fetchall(),
         open={
             str(r["request_id"]): r
-            for r in c.execute(
-                "SELECT * FROM reservation WHERE state IN ('RESERVED', 'SIGNED', 'DISPATCHED')"
-            )
+            for r in c.execute("SELECT * FROM reservation WHERE state IN ('RESERVED', 'SIGNED', 'DISPATCHED')")
         },
-        closed={
-            r["state"]: r["n"]
-            for r in c.execute("SELECT state, count(*) AS n FROM reservation GROUP BY state")
-        },
+        closed={r["state"]: r["n"] for r in c.execute("SELECT state, count(*) AS n FROM reservation GROUP BY state")},
     )
 
 
@@ -166,9 +159,7 @@ def _check_row(state: _State, entry: Entry, verifier: Verifier, snapshot: _Snaps
             key = (change["scope"], change["kind"])
             before = str(state.limits[key][0]) if key in state.limits else None
             if change["before"] != before:
-                state.problem(
-                    f"{where}: changes a limit of {key} from {change['before']}, which was {before}"
-                )
+                state.problem(f"{where}: changes a limit of {key} from {change['before']}, which was {before}")
             state.limits[key] = (int(change["after"]), entry.periods[change["kind"]])
 
 
@@ -233,9 +224,7 @@ def _check_counters(state: _State, snapshot: _Snapshot) -> None:
             state.problem(f"budget {name}: its limit of {row['limit_micros']} micros is not what was set")
         limit, since = state.limits.get(key[:2], (0, ""))
         if row["period_id"] >= since and row["target_limit_micros"] != limit:
-            state.problem(
-                f"budget {name}: limit {row['target_limit_micros']} micros, the ledger says {limit}"
-            )
+            state.problem(f"budget {name}: limit {row['target_limit_micros']} micros, the ledger says {limit}")
     for key in {*state.reserved, *state.spent} - seen:
         if state.reserved[key] or state.spent[key]:
             state.problem(f"budget {' '.join(key)}: its row is missing")

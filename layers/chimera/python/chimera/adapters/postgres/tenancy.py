@@ -78,8 +78,7 @@ def seed_tenant(connection: psycopg.Connection[Any], tenant_id: str, settings: S
                 (agent_id(tenant_id, role), role, Jsonb(CAPABILITIES[role])),
             )
         cursor.execute(
-            "INSERT INTO channels (id, platform, name) VALUES (%s, 'local', 'Local feed') ON CONFLICT DO"
-            " NOTHING",
+            "INSERT INTO channels (id, platform, name) VALUES (%s, 'local', 'Local feed') ON CONFLICT DO NOTHING",
             (LOCAL_CHANNEL,),
         )
         cursor.execute(
