@@ -82,12 +82,15 @@ def segment(
     (folder / "segment.mp4").replace(out)
 
 
-def join(segments: list[Path], sound: Path, *, folder: Path, out: Path) -> None:
+def join(segments: list[Path], seconds: list[float], sound: Path, *, folder: Path, out: Path) -> None:
     """Joins segments and sound without encoding again, index in front (faststart), atomically.
 
-    `segments` lie in `folder` and are named by us, so the list holds no text from outside.
+    `segments` lie in `folder` and are named by us, so the list holds no text from outside. Their exact `seconds` are
+    given: an MP4's own duration is rounded to milliseconds, which would shift the frames behind each join.
     """
-    listing = "ffconcat version 1.0\n" + "".join(f"file {path.name}\n" for path in segments)
+    listing = "ffconcat version 1.0\n" + "".join(
+        f"file {path.name}\nduration {length:.6f}\n" for path, length in zip(segments, seconds, strict=True)
+    )
     (folder / "segments.ffconcat").write_text(listing, "ascii")
     video = ffmpeg.input("segments.ffconcat", format="concat", safe=1).video
     audio = ffmpeg.input(os.path.relpath(sound, folder)).audio

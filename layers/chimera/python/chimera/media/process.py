@@ -42,7 +42,7 @@ def command(stream: Any, *, options: tuple[str, ...] = ()) -> list[str]:
 def disk_full(where: str) -> ChimeraError:
     """The error for a full disk; what was finished stays, so a resume goes on from there."""
     return ChimeraError(
-        "INTERNAL", f"the disk is full ({where}); free some space and resume: finished scenes are kept",
+        "INTERNAL", f"the disk is full ({where}); free some space and run again",
         {"reason": "disk_full"}, retryable=False,
     )  # fmt: skip
 

@@ -82,7 +82,13 @@ def render(job: RenderJob, work_dir: Path, progress: Progress = lambda _share: N
         with tempfile.TemporaryDirectory(prefix="render-", dir=work_dir) as scratch:
             loudness = _make(plan, paths, Path(scratch), fonts, progress)
             video = work_dir / "video.mp4"
-            encode.join(paths, Path(scratch) / "sound.m4a", folder=segments_dir, out=video)
+            encode.join(
+                paths,
+                [c.frames / job.fps for c in plan.timeline.clips],
+                Path(scratch) / "sound.m4a",
+                folder=segments_dir,
+                out=video,
+            )
             progress(0.97)
             thumbnail, poster = _stills(plan, Path(scratch), fonts, work_dir)
         srt, vtt, ass_path = _write_captions(plan, work_dir)

@@ -48,7 +48,7 @@ def run(arguments: list[str], media: MediaStore, work: Path) -> int:
         return 1
     except OSError as error:
         if error.errno == 28:
-            full = ChimeraError("INTERNAL", "the disk is full; free some space and resume", {"reason": "disk_full"})
+            full = ChimeraError("INTERNAL", "the disk is full; free some space and run again", {"reason": "disk_full"})
             sys.stderr.write(f"{full}\n")
             return 1
         raise

@@ -113,7 +113,7 @@ def _ask_worker(request: dict[str, Any]) -> dict[str, Any]:
     if done.returncode != 0:
         reason = done.stderr.decode("utf-8", "replace")[-500:]
         if "No space left" in reason:
-            raise ChimeraError("INTERNAL", "the disk is full; free some space and resume", {"reason": "disk_full"})
+            raise ChimeraError("INTERNAL", "the disk is full; free some space and run again", {"reason": "disk_full"})
         raise ChimeraError(
             "PROVIDER_REJECTED", f"the espeak-ng worker ended with {done.returncode}", {"stderr": reason}
         )
