@@ -51,6 +51,8 @@ check: $(TEST_READY) $(NODE_READY)
 	@$(BIN)/mypy
 	@$(BIN)/python tools/check_imports.py
 	@$(BIN)/python tools/check_machines.py
+	@$(BIN)/python tools/draw_machines.py --check
+	@$(BIN)/python tools/make_docs.py --check
 
 bench: $(TEST_READY)
 	@$(BIN)/python bench/all.py
@@ -63,6 +65,7 @@ layers:
 
 docs: $(TEST_READY)
 	@$(BIN)/python tools/draw_machines.py
+	@$(BIN)/python tools/make_docs.py
 
 lock: $(TEST_READY)
 	@$(BIN)/python tools/lock.py

@@ -428,7 +428,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("date", self.date_time_string())
         for name, value in pairs:
             self.send_header(name, value.encode("utf-8").decode("latin-1"))
-        self.send_header("x-request-id", getattr(self, "_request_id", ""))
+        if not any(name.lower() == "x-request-id" for name, _ in pairs):
+            self.send_header("x-request-id", getattr(self, "_request_id", ""))
         if self.close_connection:
             self.send_header("connection", "close")
         self.end_headers()

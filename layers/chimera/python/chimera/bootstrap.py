@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import cached_property, wraps
 from pathlib import Path
@@ -224,14 +225,45 @@ def function(model: type[Event]) -> Callable[[Callable[[Event, App], Any]], Call
         @wraps(use)
         def handler(event: Any, context: Any) -> Any:
             app = App()
+            log = _logger(use.__module__.split(".")[1], app.settings, context, event)
+            started = time.monotonic()
             try:
-                return use(parse(model, event), app)
+                answer = use(parse(model, event), app)
+            except ChimeraError as error:
+                log.warning(error.message, extra={"code": error.code, "milliseconds": _since(started)})
+                raise
+            except Exception:
+                log.exception("the function broke", extra={"milliseconds": _since(started)})
+                raise
             finally:
                 app.close()
+            log.info("done", extra={"milliseconds": _since(started)})
+            return answer
 
         return handler
 
     return decorate
+
+
+def _logger(name: str, settings: Settings, context: Any, event: Any) -> Any:
+    """The function's logger with the ids of the work at hand, and nothing else of the event."""
+    from chimera.telemetry import bind, logger
+
+    log = logger(name, settings.log_level)
+    given = event if isinstance(event, dict) else {}
+    ids = {key: str(given[key])[:64] for key in ("run_id", "task_id", "content_id", "publication_id") if given.get(key)}
+    tenant, request = given.get("tenant_id"), getattr(context, "aws_request_id", None)
+    return bind(
+        log,
+        **ids,
+        tenant=str(tenant)[:64] if tenant else None,
+        function=name,
+        function_request_id=str(request) if request else None,
+    )
+
+
+def _since(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)
 
 
 def parse(model: type[Event], value: Any) -> Event:

@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     world: Literal["local", "aws"] = Field(default="local", description="Where it runs; only `local` is built so far")
     tenant_id: str = Field(default=LOCAL_TENANT, description="Whose data the command line works on (a UUID)")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Reserved: nothing reads it yet"
+        default="INFO", description="Of the functions' logs in `logs/`"
     )
 
     # set by the laptop world for its functions; on AWS by the stack

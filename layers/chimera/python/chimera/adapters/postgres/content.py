@@ -7,10 +7,13 @@ from typing import Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from chimera.adapters.postgres.audit import audit
 from chimera.adapters.postgres.database import Connection, Database, Row
 from chimera.domain.ids import new_id, stable_id
 from chimera.errors import ChimeraError
 
+# which agent brings a content into a stage, for the audit log
+_WHO = {"generating": "artist", "review": "judge", "ready": "judge", "published": "publisher"}
 JSON_COLUMNS = {"brief", "media", "metadata", "visual_prompts", "last_error"}
 
 
@@ -37,6 +40,7 @@ class PostgresContent:
                 " VALUES (%s, %s, %s, %s, %s, 'video') ON CONFLICT (task_id) DO NOTHING",
                 (content_id, task_id, run_id, task["trend_id"], task["persona_id"]),
             )
+            audit(tx, actor="director", action="content.opened", after={"content_id": content_id, "task_id": task_id})
             return _must(self._row(tx, content_id), content_id)
 
     def get(self, content_id: str) -> Row:
@@ -93,6 +97,15 @@ class PostgresContent:
             "version": row["state_version"],
         }
         changed = tx.execute(statement, parameters).fetchone()
+        if changed is not None and changed["stage"] != row["stage"]:
+            audit(
+                tx,
+                actor=_WHO.get(changed["stage"], "supervisor"),
+                action=f"content.{changed['stage']}",
+                before={"stage": row["stage"]},
+                after={"content_id": str(row["id"]), "content_hash": changed["content_hash"]},
+                status="failure" if changed["stage"] == "failed" else "success",
+            )
         if changed is None:
             raise ChimeraError("CONFLICT", f"content {row['id']} was changed by someone else; read it again", {})
         return changed
