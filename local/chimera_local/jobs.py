@@ -9,6 +9,7 @@ and starts it again.
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 import os
@@ -27,6 +28,7 @@ from typing import Any, TypeAlias
 
 import psutil
 
+from chimera.domain.prices import cpu_limit_seconds
 from chimera.settings import Settings, child_environment
 from chimera_local.job_supervisor import TIMED_OUT, write_json
 
@@ -35,6 +37,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 DEFAULT_TIMEOUT_SECONDS = 3600
 GRACE_SECONDS = 5.0
 """From SIGTERM to SIGKILL after a timeout."""
+ESSENTIAL = "Essential container in task exited"
 STOP_GRACE_SECONDS = 2.0
 """The same when a job is cancelled: whoever closes the engine waits for it."""
 LOG_TAIL_LINES = 20
@@ -211,6 +214,7 @@ class _Job:
         self._argv = [sys.executable, str(self._definition.program), *command]
         self._environment = _environment(overrides.get("Environment") or [])
         self._attempts = _whole(arguments.get("RetryStrategy") or {}, "Attempts", 1, 1, 10)
+        self._rules = _rules(arguments.get("RetryStrategy") or {})
         self._timeout = _whole(
             arguments.get("Timeout") or {}, "AttemptDurationSeconds", DEFAULT_TIMEOUT_SECONDS, 1, 14 * 86_400
         )
@@ -275,7 +279,7 @@ class _Job:
                 return self._succeed(record)
             write_json(self._record_path, record)
             _check(cancels, deadline)
-            if outcome["reason"] == TIMED_OUT:
+            if outcome["reason"] == TIMED_OUT or not self._again(outcome):
                 break  # Batch does not repeat an attempt that took too long
         record["failed"] = True
         write_json(self._record_path, record)
@@ -287,6 +291,15 @@ class _Job:
         if said:
             job["Cause"] = said  # the job's own words in the contract's error body, where it left any
         raise JobError("States.TaskFailed", json.dumps(job, ensure_ascii=False, separators=(",", ":")))
+
+    def _again(self, outcome: Mapping[str, Any]) -> bool:
+        """What EvaluateOnExit says of a failed attempt; without a rule that fits, Batch repeats it."""
+        said = {"OnExitCode": str(outcome["exit_code"]), "OnStatusReason": str(outcome["reason"] or ESSENTIAL)}
+        for rule in self._rules:
+            asked = {name: pattern for name, pattern in rule.items() if name != "Action"}
+            if all(fnmatch.fnmatchcase(said.get(name, ""), pattern) for name, pattern in asked.items()):
+                return rule["Action"] == "RETRY"
+        return True
 
     def _run_once(
         self, record: dict[str, Any], number: int, cancels: Sequence[threading.Event], deadline: float | None
@@ -307,7 +320,7 @@ class _Job:
             "grace_seconds": GRACE_SECONDS,
             "stop_grace_seconds": STOP_GRACE_SECONDS,
             "limits": {
-                "RLIMIT_CPU": int(self._timeout * (os.cpu_count() or 1) * 1.5) + 60,
+                "RLIMIT_CPU": cpu_limit_seconds(self._timeout),
                 "RLIMIT_FSIZE": definition.file_bytes,
                 "RLIMIT_AS": definition.memory_bytes,
                 "RLIMIT_CORE": 0,
@@ -353,7 +366,9 @@ class _Job:
             self._record = record
             self.end_leftovers()
             code = supervisor.returncode
-            reason = f"The job's supervisor was ended ({signal.Signals(-code).name if code < 0 else code})"
+            why = signal.Signals(-code).name if code < 0 else code
+            # what Batch says when the machine under a job is taken away: nothing the job did
+            reason = f"Host EC2 (this machine) terminated: the job's supervisor was ended ({why})."
             outcome = {"exit_code": 137, "reason": reason, "stopped_at": time.time()}
         return outcome
 
@@ -366,7 +381,7 @@ class _Job:
             "Container": container,
             "StartedAt": int(started_at * 1000),
             "StoppedAt": int(float(outcome["stopped_at"]) * 1000),
-            "StatusReason": outcome["reason"] or "Essential container in task exited",
+            "StatusReason": outcome["reason"] or ESSENTIAL,
         }
 
     def _succeed(self, record: dict[str, Any]) -> JSON:
@@ -437,6 +452,19 @@ def _whole(holder: JSON, name: str, default: int, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise _refused(f"{name} must be a number from {low} to {high}, but was {json.dumps(value)[:100]}")
     return int(value)
+
+
+def _rules(strategy: JSON) -> list[dict[str, str]]:
+    """EvaluateOnExit's rules: patterns that may end in `*`, and RETRY or EXIT."""
+    rules: JSON = strategy.get("EvaluateOnExit", []) if isinstance(strategy, dict) else None
+    fits = isinstance(rules, list) and len(rules) <= 5
+    for rule in rules if isinstance(rules, list) else []:
+        fits = fits and isinstance(rule, dict) and all(isinstance(v, str) for v in rule.values())
+        fits = fits and {"Action"} < set(rule) <= {"Action", "OnExitCode", "OnStatusReason", "OnReason"}
+        fits = fits and str(rule["Action"]).upper() in ("RETRY", "EXIT")
+    if not fits:
+        raise _refused("RetryStrategy.EvaluateOnExit must be at most 5 rules of {On…: pattern, Action: RETRY or EXIT}")
+    return [{**rule, "Action": rule["Action"].upper()} for rule in rules or []]
 
 
 def _environment(pairs: JSON) -> dict[str, str]:

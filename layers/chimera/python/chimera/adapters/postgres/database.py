@@ -48,9 +48,12 @@ class Database:
             with connection.transaction():
                 connection.execute("SELECT set_config('app.tenant', %s, true)", (tenant_id,))
                 yield connection
-        except psycopg.OperationalError:
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if not (connection.closed or connection.broken):
+                raise  # a lock, a deadlock, a time-out: the connection is sound
             self.close()
-            raise
+            # whether a commit that was under way took effect is unknown; every step may be asked again
+            raise ChimeraError("DATABASE_WAKING", "the database went away", {"reason": str(error)[:200]}) from error
 
     def close(self) -> None:
         """Give the connection back; the next transaction opens a new one."""

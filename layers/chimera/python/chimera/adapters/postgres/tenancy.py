@@ -82,8 +82,8 @@ def seed_tenant(connection: psycopg.Connection[Any], tenant_id: str, settings: S
             (LOCAL_CHANNEL,),
         )
         cursor.execute(
-            "INSERT INTO personas (id, name, tone, target_audience, brand_guidelines, channels)"
-            " VALUES (%s, %s, 'clear and curious', 'general', %s, %s) ON CONFLICT DO NOTHING",
+            "INSERT INTO personas (id, name, tone, target_audience, brand_guidelines, channels, daily_quota)"
+            " VALUES (%s, %s, 'clear and curious', 'general', %s, %s, 100) ON CONFLICT DO NOTHING",
             (persona_id(tenant_id), DEFAULT_PERSONA, Jsonb({"voice": "clear", "avoid": []}), [LOCAL_CHANNEL]),
         )
         _apply_limits(cursor, connection, tenant_id, settings)
