@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Que
 
 from chimera.domain.options import RunOptions
 from chimera.errors import ChimeraError
+from chimera.usecases.executions import executions_of_content, executions_of_run, histories
 from chimera.usecases.reporting import stages_of
 from chimera.usecases.run_report import build_report
 from functions.api.call import current, keyed_id, known_id, new_router
@@ -24,7 +25,7 @@ from functions.api.models import (
 )
 from functions.api.paging import CursorText, Limit, decode, page_of
 from functions.api.sources import refuse_local_sources
-from functions.api.timeline import executions_of_content, executions_of_run, histories, timeline
+from functions.api.timeline import timeline
 from functions.api.views import content_detail, content_view, run_view
 
 router = new_router()

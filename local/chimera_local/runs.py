@@ -8,7 +8,8 @@ from typing import Any
 
 from chimera.domain.ids import new_id
 from chimera.domain.options import RunOptions
-from chimera.errors import CODES, ChimeraError, error_class, explain
+from chimera.errors import CODES, ChimeraError, explain
+from chimera.usecases.executions import executions_of_run, histories
 from chimera.usecases.reporting import stages_of
 from chimera_local.jobs import progress_of
 from chimera_local.world import World
@@ -30,27 +31,10 @@ def start_run(world: World, options: RunOptions, run_id: str | None = None) -> s
     return run_id
 
 
-def executions_of(world: World, run_id: str) -> list[str]:
-    """The executions of a run that may exist so far, top one first."""
-    found = [f"supervisor:{run_id}", f"research:{run_id}"]
-    for row in world.app.content(world.tenant).of_run(run_id):
-        found.append(f"creation:{row['task_id']}")
-        found += [
-            f"distribution:{p['content_id']}-{p['channel_id']}"
-            for p in world.app.publications(world.tenant).of_content(str(row["id"]))
-        ]
-    return found
-
-
 def events_of(world: World, run_id: str) -> list[dict[str, Any]]:
-    """The events of all executions of a run."""
-    events: list[dict[str, Any]] = []
-    for execution in executions_of(world, run_id):
-        try:
-            events += world.workflows.history(execution)
-        except error_class("NOT_FOUND"):
-            continue
-    return events
+    """The events of all executions of a run; `world.workflows` may be another process's."""
+    executions = executions_of_run(world.app, world.tenant, run_id)
+    return [event for events in histories(world.app, executions).values() for event in events]
 
 
 def follow(

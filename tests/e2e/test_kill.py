@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from pathlib import Path
 from typing import Any
 
 import feedparser
@@ -23,7 +24,8 @@ def killed_and_resumed(chimera: Any, seconds: list[float], source: str) -> dict[
         process = chimera.popen("resume", "--json")
     out, err = process.communicate(timeout=280)
     answer = chimera.answer(process.returncode, out, err)
-    if answer.code == 2 and "no run to resume" in answer.out:  # killed before the run was entered
+    wanted = chimera.read_json(Path(source.removeprefix("file:")))[0]["url"]
+    if answer.code == 2 or answer.json["trend"]["url"] != wanted:  # killed before this run was entered
         answer = chimera("run", "--source", source, *SMALL, "--auto-approve", "--json")
     assert answer.code == 0, answer.err + answer.out
     run: dict[str, Any] = answer.json

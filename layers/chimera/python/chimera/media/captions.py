@@ -104,6 +104,7 @@ def _split(words: list[Word], line_chars: int) -> list[list[Word]]:
         cost -= min(max(words[index].start - words[index - 1].end, 0.0), 0.5) * 0.6
         if len(words[index - 1].text) <= 3 and not _CLAUSE_END.search(words[index - 1].text):
             cost += 0.18  # do not leave "the" or "of" behind
+        cost += 0.10 * (_hurry(head, words[index].start) + _hurry(words[index:], words[-1].end))
         if not _fits(head, line_chars):
             cost += 3.0
         if min(index, len(words) - index) == 1:
@@ -111,6 +112,11 @@ def _split(words: list[Word], line_chars: int) -> list[list[Word]]:
         if cost < best_cost:
             best, best_cost = index, cost
     return [*_split(words[:best], line_chars), *_split(words[best:], line_chars)]
+
+
+def _hurry(words: Sequence[Word], until: float) -> float:
+    """Characters a second over what reads easily, if these words stand until then."""
+    return max(_length(words) / max(until - words[0].start, 0.05) - 0.9 * MAX_CHARS_PER_SECOND, 0.0)
 
 
 def _fits(words: Sequence[Word], line_chars: int) -> bool:

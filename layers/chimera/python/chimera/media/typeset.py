@@ -82,10 +82,10 @@ def _styles(page: Page) -> list[ass.Style]:
     dark = mix(theme.background, "#000000", 0.45)
     caption = ass_size(DISPLAY, layout.caption_size)
     return [
-        ass.Style("Display", DISPLAY, ass_size(DISPLAY, 100), theme.ink, weight=800, outline_colour=dark, shadow=0),
+        ass.Style("Display", DISPLAY, ass_size(DISPLAY, 100), theme.ink, weight=800, outline_colour=dark),
         ass.Style("Number", DISPLAY, ass_size(DISPLAY, 100), theme.ink, weight=900, spacing=-2),
         ass.Style("Text", TEXT, ass_size(TEXT, 40), theme.ink, weight=600),
-        ass.Style("Caption", DISPLAY, caption, theme.ink, weight=800, outline_colour=dark, outline=5.5, shadow=0, ),
+        ass.Style("Caption", DISPLAY, caption, theme.ink, weight=800, outline_colour=dark, outline=5.5),
         ass.Style("Shape", TEXT, 20, theme.accent),
     ]  # fmt: skip
 

@@ -79,7 +79,7 @@ class CardCanvas:
         look = seeded(seed, "look")
         paint_field(
             canvas, width=width, height=height, focus=focus, field=_pick(FIELDS, look, index),
-            colours=_mood(theme, look, index), seed=seeded(seed, "field", index),
+            colours=_mood(theme, look, index, quiet=kind == "outro"), seed=seeded(seed, "field", index),
         )  # fmt: skip
         canvas.save()
         canvas.translate(margin_x, margin_y)
@@ -113,7 +113,7 @@ def _pick(choices: tuple[str, ...], look: int, index: int) -> str:
     return choices[int(order[index % len(choices)])]
 
 
-def _mood(theme: Theme, look: int, index: int) -> tuple[str, str, str]:
+def _mood(theme: Theme, look: int, index: int, *, quiet: bool) -> tuple[str, str, str]:
     """Deep, body and glow of one card: the palette's family, turned a little from card to card."""
     moods = (
         (theme.background, theme.surface, theme.highlight),
@@ -122,6 +122,8 @@ def _mood(theme: Theme, look: int, index: int) -> tuple[str, str, str]:
         (theme.background, mix(theme.surface, theme.accent, 0.24), theme.surface),
     )
     deep, body, glow = moods[(look + index) % len(moods)]
+    if quiet:  # the closing card is all type: its ground steps back
+        body, glow = mix(body, theme.background, 0.55), mix(glow, theme.background, 0.6)
     return deep, body, mix(glow, body, 0.35)
 
 
