@@ -190,6 +190,8 @@ def _even(words: list[str], widths: list[float], space: float, measure: float, c
                 before = best.get((line - 1, start))
                 if before is not None:
                     cost = before[0] + (measure - used) ** 2
+                    if end - start == 1 and count > 1:
+                        cost += (0.25 * measure) ** 2  # a word alone on a line looks lost
                     if cost < best.get((line, end), (float("inf"), 0))[0]:
                         best[line, end] = (cost, start)
     if (count, total) not in best:
