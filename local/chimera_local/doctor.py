@@ -17,6 +17,7 @@ from typing import Literal
 
 from chimera.errors import ChimeraError
 from chimera.plugins.hookspecs import KINDS, ProviderContext
+from chimera.plugins.loader import providers
 from chimera.settings import Settings, keys_present
 from chimera_local.lock import engine_pid, find_engine
 from chimera_local.postgres import EmbeddedPostgres, binaries
@@ -55,6 +56,7 @@ def report(settings: Settings) -> list[Finding]:
         _looked("ffmpeg", _ffmpeg),
         _looked("voice", _espeak),
         _looked("fonts", _fonts),
+        _looked("pictures", lambda: _pictures(settings)),
         _home(home),
         _disk(home),
         _looked("database", lambda: _postgres(home)),
@@ -113,6 +115,14 @@ def _fonts() -> Finding:
     if lacking:
         return Finding("fonts", "error", f"font packages without files: {', '.join(lacking)}")
     return Finding("fonts", "ok", "Montserrat, Inter and Roboto, bundled")
+
+
+def _pictures(settings: Settings) -> Finding:
+    try:
+        found = sorted(providers("canvases", ProviderContext(settings=settings)))
+    except ChimeraError as error:
+        return Finding("pictures", "error", error.message)
+    return Finding("pictures", "ok" if found else "error", ", ".join(found) or "no canvas is installed")
 
 
 def _existing(path: Path) -> Path:

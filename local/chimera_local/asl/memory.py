@@ -250,7 +250,7 @@ class _MemoryDurable:
                 deadline=execution.deadline,
                 cancel=threading.Event(),
             )
-        return advance(execution.machine, scope.frame, signal, _MemoryWorld(engine, scope))
+        return advance(execution.machine, scope.frame, signal, MemoryWorld(engine, scope))
 
     async def wait(self, seconds: float | None) -> None:
         engine = self._engine
@@ -276,7 +276,7 @@ class _MemoryDurable:
         await self._engine.spawn(scope)
 
 
-class _MemoryWorld:
+class MemoryWorld:
     def __init__(self, engine: MemoryEngine, scope: _Scope) -> None:
         self._engine = engine
         self._scope = scope

@@ -31,8 +31,9 @@ FUNCTION_GB = 2
 
 BRIEF_GB = Decimal("0.5")
 
-DEFAULT_CPU_RATE = {720: Decimal("3.0"), 1080: Decimal("4.5"), 2160: Decimal("18.0")}
-"""CPU seconds per output second of a whole production by its shorter side, until there is a history."""
+DEFAULT_CPU_RATE = {360: Decimal("0.27"), 720: Decimal("0.62"), 1080: Decimal("1.27"), 2160: Decimal("5.0")}
+"""CPU seconds per output second of a whole production by its shorter side, until there is a history: what `make bench`
+measured on two x86 cores in November 2026 (360 and 1080), between and beyond by the number of pixels."""
 DEFAULT_SHARES = {
     "render": Decimal("0.80"),
     "inspect": Decimal("0.08"),

@@ -14,10 +14,11 @@ from chimera.domain.options import RunOptions
 from chimera.domain.prices import expected_production, production_limits, production_upper_bound
 from chimera.errors import ChimeraError
 from chimera.media.models import SHORT_SIDE
+from chimera.media.timeline import unspoken_seconds
 from chimera.ports import PageReader, Writer
 from chimera.usecases.costs import metered
 from chimera.usecases.director import create_brief
-from chimera.usecases.production import MadeContent, approval_request_id
+from chimera.usecases.production import FASTEST, MadeContent, approval_request_id
 
 ENOUGH_WORDS = 120  # a trend whose own text is this long needs no page
 MOST_PAGES = 3
@@ -37,8 +38,9 @@ def write_brief(made: MadeContent, writers: Iterable[Writer], pages: PageReader)
         snippets, unread = read_pages(material, pages)
         material = material.model_copy(update={"snippets": snippets})
         draft, refused = write(material, writers)
-    bound = production_upper_bound(options.duration_seconds, height)
-    expected, breakdown = expected_production(options.duration_seconds, height, ask["history"])
+    seconds = expected_seconds(draft, options.duration_seconds)
+    bound = production_upper_bound(seconds, height)
+    expected, breakdown = expected_production(seconds, height, ask["history"])
     brief = create_brief(
         material,
         draft,
@@ -66,10 +68,16 @@ def write_brief(made: MadeContent, writers: Iterable[Writer], pages: PageReader)
             "justification": f"Produce {options.duration_seconds} s of video: {brief.title}"[:500],
             "currency": "USD",
         },
-        "limits": production_limits(options.duration_seconds, height),
+        "limits": production_limits(seconds, height),
     }
     made.write("brief", "request.json", answer)
     return answer
+
+
+def expected_seconds(draft: Draft, asked: int) -> int:
+    """How long the video will be: as asked, unless even the fastest pace cannot say the script in that time."""
+    spoken = len(draft.script.split()) * 60 / FASTEST
+    return min(600, max(asked, round(spoken + unspoken_seconds(len(draft.scenes), has_outro=bool(draft.sources)))))
 
 
 def read_pages(material: Material, pages: PageReader) -> tuple[list[Snippet], list[dict[str, str]]]:

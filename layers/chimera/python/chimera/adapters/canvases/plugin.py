@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chimera.errors import ChimeraError
 from chimera.plugins.hookspecs import Factory, hookimpl
 
 if TYPE_CHECKING:
@@ -12,7 +13,15 @@ if TYPE_CHECKING:
 
 
 def _cards(context: ProviderContext) -> CardCanvas:
-    from chimera.adapters.canvases.cards import CardCanvas  # skia and numpy are imported only by who paints
+    try:
+        from chimera.adapters.canvases.cards import CardCanvas  # skia and numpy are imported only by who paints
+    except ImportError as error:
+        # skia's wheel carries all it needs but GL, which desktops have and bare servers lack
+        raise ChimeraError(
+            "VALIDATION_FAILED",
+            "the cards need libGL and libEGL, which this system lacks; on Debian or Ubuntu: apt-get install libgl1 libegl1",
+            {"reason": str(error)[:200]},
+        ) from error
 
     return CardCanvas(context)
 
