@@ -2,6 +2,7 @@
 
 A case is one JSON line. Kinds, told apart by their fields: an execution (`definition`, `input`, `tasks`,
 `recorded_tasks`, `expect`, …), a definition that AWS refused or accepted (`via`), a single state (`call`).
+Of a single state output, status, error, cause and nextState are compared; its `inspectionData` is not looked at.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from chimera_local.asl.errors import InvalidDefinition, UnsupportedDefinition
 from chimera_local.asl.execution import Account
 from chimera_local.asl.memory import MemoryEngine
 from chimera_local.asl.model import JSON, HistoryEvent
+from chimera_local.asl.single_state import Call, evaluate, read_call
 from chimera_local.asl.stubs import Stubs
 
 ACCOUNT = Account("us-east-1", "111111111111", "snf_role_arn")
@@ -26,6 +28,8 @@ ACCOUNT = Account("us-east-1", "111111111111", "snf_role_arn")
 
 _SCHEDULED = ("TaskScheduled", "LambdaFunctionScheduled")
 _NUMBERS = re.compile(r"#\d+")
+_ROLE = f"arn:aws:iam::{ACCOUNT.id}:role/test-state"
+_UNRECORDED = re.compile(r"mock:[\w.]+\(\)")
 
 
 @dataclass
@@ -101,7 +105,7 @@ def run_line(line: str, where: str) -> Verdict:
         return Verdict(where, ["the line is not a JSON object"])
     identifier = str(case.get("id", where))
     if "call" in case:
-        return Verdict(identifier, outside="TestState calls (one state with mocks) have no counterpart here")
+        return _single_state_case(identifier, case)
     if "via" in case:
         return _definition_case(identifier, case)
     return _execution_case(identifier, case)
@@ -151,6 +155,51 @@ def _execution_case(identifier: str, case: dict[str, Any]) -> Verdict:
         if text is not None:
             actual[key] = text
     return Verdict(identifier, _differences(case, actual, engine.history(described.id)))
+
+
+def _single_state_case(identifier: str, case: dict[str, Any]) -> Verdict:
+    call, expect = case["call"], case.get("expect")
+    if not isinstance(call, dict) or not isinstance(expect, dict):
+        return Verdict(identifier, ["call and expect must be JSON objects"])
+    if "status" not in expect:
+        return Verdict(identifier, outside="expects an error of the TestState API itself, not a state's answer")
+    if _placeholder(call.get("mock")):
+        return Verdict(identifier, outside="not reproducible: the recording has lost part of its mock")
+    try:
+        read = read_call(call)
+    except UnsupportedDefinition as error:
+        return Verdict(identifier, outside=error.reason)
+    except InvalidDefinition as error:
+        return Verdict(identifier, [f"refused: {error.state}: {error.reason}"])
+    except ChimeraError as error:
+        return Verdict(identifier, [f"did not run: {error}"])
+    roles = [call["roleArn"]] if "roleArn" in call else [_ROLE, None]
+    # Recordings do not say whether the call gave a role, which only the context shows: either answer is right.
+    answers = [_single_state_differences(read, role, expect) for role in roles]
+    return Verdict(identifier, min(answers, key=len))
+
+
+def _single_state_differences(call: Call, role_arn: str | None, expect: dict[str, JSON]) -> list[str]:
+    actual = evaluate(call, role_arn)
+    problems = []
+    for key in ("status", "output", "error", "cause", "nextState"):
+        if key not in actual and key not in expect:
+            continue
+        if key not in actual:
+            problems.append(f"{key} missing, expected {_short(expect[key])} (got {_short(actual)})")
+        elif key not in expect:
+            problems.append(f"{key} is {_short(actual[key])}, expected none")
+        elif not matches(_renumbered(expect[key]), _renumbered(actual[key])):
+            problems.append(f"{key} is {_short(actual[key])}, expected {_short(expect[key])}")
+    return problems
+
+
+def _placeholder(value: JSON) -> bool:
+    """Whether a value holds the name of a helper call whose result was not recorded."""
+    if isinstance(value, str):
+        return _UNRECORDED.fullmatch(value) is not None
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(map(_placeholder, parts))
 
 
 def _not_reproducible(case: dict[str, Any]) -> str | None:

@@ -9,8 +9,7 @@ shape of the service's answer (`fieldValidationMode`), and states without a mock
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, cast
 
 from chimera.errors import ChimeraError
@@ -55,18 +54,20 @@ class _Seen:
     output: JSON = None
     failure: StatesError | None = None
     left: bool = False
-    started: bool = field(default=False)
+    started: bool = False
 
 
 def read_call(call: dict[str, Any]) -> Call:
     """Check a call. Raises UnsupportedDefinition, InvalidDefinition, or ChimeraError for a malformed call."""
     body = _state(call)
-    mock = call.get("mock")
-    if mock is None and body.get("Type") in _ANSWERED:
+    given = call.get("mock")
+    if given is None and body.get("Type") in _ANSWERED:
         raise UnsupportedDefinition(STATE_NAME, f"a {body['Type']} without a mock would call the service itself")
-    mock = _object(mock, "mock")
+    mock = _object(given, "mock")
     if "fieldValidationMode" in mock:
-        raise UnsupportedDefinition(STATE_NAME, "mocks are not checked against the service's shape")
+        raise UnsupportedDefinition(
+            STATE_NAME, "fieldValidationMode: mocks are not checked against the shape of the service's answer"
+        )
     machine = load_machine(
         _MACHINE,
         {
@@ -75,7 +76,7 @@ def read_call(call: dict[str, Any]) -> Call:
             "States": {**{name: {"Type": "Succeed"} for name in _targets(body)}, STATE_NAME: body},
         },
     )
-    if mock and ("result" in mock) == ("errorOutput" in mock):
+    if given is not None and ("result" in mock) == ("errorOutput" in mock):
         raise _malformed("mock", "exactly one of result and errorOutput", sorted(mock))
     failure = None
     if "errorOutput" in mock:
@@ -110,9 +111,7 @@ def evaluate(call: Call, role_arn: str | None) -> dict[str, JSON]:
         "RoleArn": role_arn,
         "StartTime": iso(engine.clock),
     }
-    world = _MockedWorld(engine, scope)
-    world.call = call
-    step = _MockedStep(call, frame, world)
+    step = _MockedStep(call, frame, _MockedWorld(engine, scope))
     signal: Signal = {"kind": "start"}
     while True:
         request = step.run(signal)
@@ -142,7 +141,7 @@ def _outcome(seen: _Seen, *, retriable: bool) -> dict[str, JSON]:
 class _MockedWorld(MemoryWorld):
     """Children of a Map or Parallel have ended the moment that they start, as the call says."""
 
-    call: Call
+    result: JSON = None
     failed_items = 0
 
     def children(self, group: str) -> list[Child]:
@@ -154,7 +153,7 @@ class _MockedWorld(MemoryWorld):
 
     def child_outputs(self, group: str) -> list[JSON]:
         """The mock instead of them all; TestState does not compare its length with the number of items."""
-        return cast("list[JSON]", self.call.result)
+        return cast("list[JSON]", self.result)
 
 
 class _MockedStep(Step):
@@ -165,6 +164,7 @@ class _MockedStep(Step):
         self.call = call
         self.seen = _Seen()
         self._mocked = world
+        world.result = call.result
 
     def context(self, **more: JSON) -> dict[str, JSON]:
         """A context in the call replaces the whole one that TestState would make."""
@@ -193,10 +193,8 @@ class _MockedStep(Step):
             self.seen.left, self.seen.next_state, self.seen.output = True, name, value
             return self._done()
         self.seen.started = True
-        return partial(self._entered_with_retries, super()._enter(name, value))
-
-    def _entered_with_retries(self, entered: Move | Request) -> Move | Request:
-        """Entering a state sets its counters to zero; the call says how often it was retried already."""
+        entered = super()._enter(name, value)
+        # Entering sets these to zero; the call says how often the state was retried already.
         used = self.call.retries_used
         self.frame.retries = {str(index): used for index in range(len(self.body.get("Retry", ())))}
         self.frame.retry_count = used
@@ -222,6 +220,8 @@ def _stays_running(started: NestedState) -> NestedState:
 def _state(call: dict[str, Any]) -> dict[str, Any]:
     """The state to evaluate: the definition itself, or the state `stateName` anywhere in a whole machine."""
     definition = _object(call.get("definition"), "definition")
+    if not definition:
+        raise _malformed("definition", "a state or a machine", call.get("definition"))
     name = call.get("stateName")
     if "States" not in definition:
         body, language = definition, definition.get("QueryLanguage", "JSONPath")
@@ -232,7 +232,7 @@ def _state(call: dict[str, Any]) -> dict[str, Any]:
         body, language = found[0]
     inside = _states_in({"States": {"": {**body, "QueryLanguage": language}}}, "JSONata")
     if any(query != "JSONata" for _, _, query in inside):
-        raise UnsupportedDefinition(str(name or ""), "JSONPath is not supported; set QueryLanguage to JSONata")
+        raise UnsupportedDefinition(STATE_NAME, "JSONPath is not supported; set QueryLanguage to JSONata")
     return body
 
 
