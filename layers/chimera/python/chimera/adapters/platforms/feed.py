@@ -145,13 +145,24 @@ def _item(item: ET.Element, post: Post, base: str) -> None:
 
 def description_html(post: Post) -> str:
     """The description as HTML, as feed readers expect it: text escaped, sources as links, the AI label."""
-    paragraphs = [html.escape(part.strip()) for part in clean(post.description).split("\n\n") if part.strip()]
+    paragraphs = [html.escape(part) for part in told(post)]
     parts = [f"<p>{part.replace(chr(10), '<br/>')}</p>" for part in paragraphs]
     links = [f'<li><a href="{html.escape(s)}">{html.escape(s)}</a></li>' for s in web_links(post.sources)]
     if links:
         parts.append(f"<p>Sources:</p><ul>{''.join(links)}</ul>")
     parts.append(f"<p>{LABEL}: script, voice and pictures are made by software.</p>")
     return "".join(parts)
+
+
+def told(post: Post) -> list[str]:
+    """The description's paragraphs without one that only lists the sources: they stand below it as links."""
+    known = set(post.sources)
+    found = []
+    for part in clean(post.description).split("\n\n"):
+        lines = part.strip().split("\n")
+        if lines[0] and not (len(lines) > 1 and all(line.removeprefix("- ") in known for line in lines[1:])):
+            found.append(part.strip())
+    return found
 
 
 def _text(parent: ET.Element, tag: str, text: str, **attributes: str) -> None:
@@ -229,7 +240,7 @@ def page(posts: Sequence[Post], language: str = "en") -> bytes:
 
 def _article(post: Post) -> str:
     folder = f"posts/{post.post_id}"
-    paragraphs = [html.escape(part.strip()) for part in clean(post.description).split("\n\n") if part.strip()]
+    paragraphs = [html.escape(part) for part in told(post)]
     links = [
         f'<li><a rel="noopener noreferrer nofollow ugc" href="{html.escape(s)}">{html.escape(s)}</a></li>'
         for s in web_links(post.sources)
