@@ -187,7 +187,9 @@ def world(
 
 
 def absolute_source(source: str) -> str:
-    """`file:PATH` with the path made absolute: a resumed run may start in another folder."""
+    """`file:PATH` (or just a file's path) with the path made absolute: a resumed run may start in another folder."""
+    if ":" not in source and ("/" in source or source.endswith((".json", ".csv"))):
+        source = f"file:{source}"
     if not source.startswith("file:"):
         return source
     path = Path(source.removeprefix("file:")).expanduser()

@@ -22,7 +22,7 @@ from chimera_local.world import World, absolute_source, world
     "--source",
     "sources",
     multiple=True,
-    help="hackernews, wikipedia, google_trends, rss, rss:ADDRESS, sample or file:PATH; repeat for several.",
+    help="hackernews, wikipedia, google_trends, rss, sample, file:PATH or a feed's address; repeat for several.",
 )
 @click.option("--topic", default="", help="Make a video about this rising topic rather than the best one.")
 @click.option("--duration", default=45, show_default=True, help="Seconds, 15–180.")

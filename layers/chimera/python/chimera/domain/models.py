@@ -238,3 +238,4 @@ class CostLine(Model):
     quantity: str
     unit: str
     amount_micros: int = Field(ge=0)
+    complete: bool = Field(default=True, description="False while the step runs, and after it broke off")

@@ -75,8 +75,13 @@ def render_content(made: MadeContent, work: Path, progress: Callable[[float], No
         progress(1.0)
         return known
     scope = made.scope
-    with metered(made.media, scope.prefix, "render", gigabytes=4):
-        result = render(job, work, progress)
+    with metered(made.media, scope.prefix, "render", gigabytes=4) as meter:
+
+        def onward(part: float) -> None:
+            meter.checkpoint()
+            progress(part)
+
+        result = render(job, work, onward)
         files: dict[str, Any] = {}
         for kind, name in NAMES.items():
             path: Path = getattr(result, kind)

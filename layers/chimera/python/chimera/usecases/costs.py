@@ -6,13 +6,15 @@ import json
 import resource
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from chimera.domain.models import CostLine
 from chimera.domain.prices import compute_cost
 from chimera.ports import MediaStore
+
+CHECKPOINT_SECONDS = 2.0
 
 
 def cpu_seconds() -> float:
@@ -23,23 +25,39 @@ def cpu_seconds() -> float:
 
 @dataclass
 class Meter:
-    """CPU and wall seconds of a step, measured from its start."""
+    """What a step uses, measured from its start, on top of what earlier attempts at it had used."""
 
+    media: MediaStore
+    prefix: str
+    step: str
+    gigabytes: float
+    carried: CostLine | None = None
     started_cpu: float = field(default_factory=cpu_seconds)
     started_wall: float = field(default_factory=time.monotonic)
+    noted_wall: float = field(default_factory=time.monotonic)
 
-    def line(self, step: str, *, gigabytes: float) -> CostLine:
-        """The step's cost so far at the documented price of compute."""
+    def note(self, *, complete: bool) -> None:
+        """Keep the step's line under its name."""
         cpu, wall = cpu_seconds() - self.started_cpu, time.monotonic() - self.started_wall
-        micros = compute_cost(Decimal(str(round(cpu, 3))), Decimal(str(gigabytes)), Decimal(str(round(wall, 3))))
-        return CostLine(
-            step=step, item="vCPU and memory", quantity=f"{cpu:.3f}", unit="vCPU second", amount_micros=micros
+        micros = compute_cost(Decimal(f"{cpu:.3f}"), Decimal(str(self.gigabytes)), Decimal(f"{wall:.3f}"))
+        seconds = Decimal(f"{cpu:.3f}")
+        if self.carried:
+            micros, seconds = micros + self.carried.amount_micros, seconds + Decimal(self.carried.quantity)
+        line = CostLine(
+            step=self.step,
+            item="vCPU and memory",
+            quantity=str(seconds),
+            unit="vCPU second",
+            amount_micros=micros,
+            complete=complete,
         )
+        self.media.put_bytes(_key(self.prefix, self.step), line.model_dump_json().encode())
+        self.noted_wall = time.monotonic()
 
-
-def note(media: MediaStore, prefix: str, line: CostLine) -> None:
-    """Keep the line under the step's name: a step run again replaces its own line."""
-    media.put_bytes(f"{prefix}/costs/{line.step}.json", line.model_dump_json().encode())
+    def checkpoint(self) -> None:
+        """Keep what was used so far, every few seconds: what a kill -9 cuts off was used all the same."""
+        if time.monotonic() - self.noted_wall > CHECKPOINT_SECONDS:
+            self.note(complete=False)
 
 
 def noted(media: MediaStore, prefix: str) -> list[CostLine]:
@@ -49,9 +67,18 @@ def noted(media: MediaStore, prefix: str) -> list[CostLine]:
 
 @contextmanager
 def metered(media: MediaStore, prefix: str, step: str, *, gigabytes: float) -> Iterator[Meter]:
-    """Measure a step and keep its line, also when the step fails: what was used was used."""
-    meter = Meter()
+    """Measure a step and keep its line, also when the step fails; another attempt adds to a line that broke off."""
+    key = _key(prefix, step)
+    earlier = CostLine.model_validate_json(media.get_bytes(key)) if media.exists(key) else None
+    meter = Meter(media, prefix, step, gigabytes, carried=earlier if earlier and not earlier.complete else None)
     try:
         yield meter
-    finally:
-        note(media, prefix, meter.line(step, gigabytes=gigabytes))
+    except BaseException:
+        with suppress(OSError):  # a full disk may be what broke the step off
+            meter.note(complete=False)
+        raise
+    meter.note(complete=True)
+
+
+def _key(prefix: str, step: str) -> str:
+    return f"{prefix}/costs/{step}.json"

@@ -1,4 +1,4 @@
-"""Opens a source by the name a person gives it: a plugin's name, `file:PATH` or `rss:ADDRESS`."""
+"""Opens a source by the name a person gives it: a plugin's name, `file:PATH`, `rss:ADDRESS` or a feed's address."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def open_source(name: str, context: ProviderContext, *, allow_files: bool) -> So
         from chimera.adapters.sources.file import FileSource
 
         return FileSource(_path(name))
+    if name.startswith(("http://", "https://")):
+        name = f"rss:{name}"
     if name.startswith("rss:"):
         from chimera.adapters.sources.rss import RssSource
 
