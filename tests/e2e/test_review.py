@@ -7,6 +7,7 @@ import signal
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,3 +132,18 @@ def test_an_escalated_spend_waits_for_a_person(chimera: Any) -> None:
     assert done.json["status"] == "published"
     assert [a["decision"] for a in done.json["approvals"]] == ["escalated", "approved"]
     assert done.json["ledger"]["verified"]
+
+
+def test_a_video_that_was_changed_after_its_approval_is_not_published(chimera: Any) -> None:
+    waiting = chimera("run", "--source", without_address(chimera), *SMALL, "--json")
+    assert waiting.code == 3, waiting.err
+    review = chimera("review", "ls", "--json").json["reviews"][0]
+    assert chimera("review", "approve", review["review_id"]).code == 0
+    video = Path(waiting.json["video"]["path"])
+    data = video.read_bytes()
+    video.unlink()  # the store may share the file's blocks with the job's folder
+    video.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    resumed = chimera("resume", "--json")
+    assert resumed.code != 0 and resumed.json["status"] == "failed"
+    assert [p["status"] for p in resumed.json["publications"]] == ["failed"]
+    assert not list((chimera.home / "channel").glob("posts/*"))

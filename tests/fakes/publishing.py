@@ -125,7 +125,7 @@ class Desk:
             )
             tx.execute(
                 "INSERT INTO video_metadata (id, content_id, title, duration_seconds, width, height, fps,"
-                " file_size_bytes, sha256, video_url) VALUES (%s, %s, 't', 41.5, 1080, 1920, 30, 1000, 'aa', 's3://x')",
+                " file_size_bytes, sha256, video_url) VALUES (%s, %s, 't', 41.5, 1080, 1920, 30, 1000, encode(sha256(decode(repeat('00', 1000), 'hex')), 'hex'), 's3://x')",
                 (new_id(), content_id),
             )
             if verdict and content_hash:

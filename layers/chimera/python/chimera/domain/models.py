@@ -208,6 +208,7 @@ class PublishRequest(Model):
     idempotency_key: str
     content_hash: str
     media: dict[str, str] = Field(description="kind -> media store key: video, thumbnail, srt, vtt")
+    video_sha256: str = Field(default="", description="Of the video that was judged; other bytes are not sent")
     duration_seconds: float = 0
     language: str = "en"
     sources: list[str] = []

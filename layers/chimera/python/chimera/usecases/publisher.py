@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -286,6 +288,7 @@ def publish(
                     f"{request.platform} would refuse: {'; '.join(problems)}",
                     {"problems": problems},
                 )
+            _require_judged_bytes(request, media)
             _arm(event, claims or {}, platform, media)
             found = platform.publish(request)
         if not found.post_id or found.idempotency_key != request.idempotency_key:
@@ -345,6 +348,7 @@ def _request(event: Preflight, key: str, content: Row) -> PublishRequest:
         idempotency_key=key,
         content_hash=content["content_hash"],
         media={kind: content["media"][kind] for kind in MEDIA_KINDS if content["media"].get(kind)},
+        video_sha256=str(video["sha256"]) if video else "",
         duration_seconds=float(video["duration_seconds"]) if video else float(brief.get("duration_seconds") or 0),
         language=str(brief.get("language") or content["persona_language"]),
         sources=[str(source) for source in brief.get("sources", [])][:20],
@@ -381,6 +385,23 @@ def _grant_or_expired(verifier: TokenVerifier, event: Granted) -> dict[str, Any]
         if error.code == "UNAUTHENTICATED" and error.details.get("reason") == "ExpiredSignatureError":
             return None
         raise
+
+
+def _require_judged_bytes(request: PublishRequest, media: MediaStore) -> None:
+    """`POLICY_VIOLATION` if the video is not, byte for byte, the one that was judged or approved."""
+    if not request.video_sha256 or "video" not in request.media:
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="publish-") as folder,
+        media.fetch(request.media["video"], Path(folder) / "video").open("rb") as file,
+    ):
+        got = hashlib.file_digest(file, "sha256").hexdigest()
+    if got != request.video_sha256:
+        raise ChimeraError(
+            "POLICY_VIOLATION",
+            "the video was changed after it was judged; it is not published",
+            {"expected": request.video_sha256, "got": got},
+        )
 
 
 def _arm(event: Granted, claims: dict[str, Any], platform: Platform, media: MediaStore) -> None:
