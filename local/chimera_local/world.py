@@ -139,6 +139,12 @@ class World:
         )
         return settings
 
+    def reopen(self, note: Callable[[str], None] = lambda _: None) -> None:
+        """Start again in place: the process whose engine we used has ended, so this one gets an engine of its own."""
+        self.close()
+        self.engine, self.shared = None, False
+        self.start(note)
+
     def catch_up(self) -> None:
         """What a crash or a decision without an engine left undone: sign, expire, tell waiting runs."""
         from chimera.usecases.review import deliver_pending

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +84,35 @@ def test_bad_input_is_one_clear_error(chimera: Any, tmp_path: Path) -> None:
     for arguments in (("--duration", "0"), ("--duration", "100000"), ("--aspect", "4:3")):
         assert chimera("run", *arguments).code == 2
     assert chimera("nonsense").code == 2
+
+
+def test_a_run_that_shares_an_engine_goes_on_when_that_one_ends(chimera: Any) -> None:
+    first = chimera.popen("run", "--source", chimera.source(), *SMALL, "--auto-approve", "--json")
+    deadline = time.monotonic() + 60
+    while not (chimera.home / "engine.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    trend = chimera.read_json(Path(chimera.source()[5:]))[0]
+    other = dict(trend, topic="Rye bread", title="Bakers share an old rye starter", url="https://example.org/rye")
+    second = chimera.popen(
+        "run", "--source", chimera.source(other, name="rye.json"), *SMALL, "--auto-approve", "--json"
+    )
+    out, err = first.communicate(timeout=200)
+    assert first.returncode == 0, err
+    out, err = second.communicate(timeout=200)
+    answer = chimera.answer(second.returncode, out, err)
+    assert answer.code == 0, err
+    assert answer.json["status"] == "published" and answer.json["trend"]["url"] == "https://example.org/rye"
+    feed = feedparser.parse((chimera.home / "channel/feed.xml").read_bytes())
+    assert len(feed.entries) == 2
+
+
+def test_the_switch_stops_spending_and_is_written_down(chimera: Any) -> None:
+    assert chimera("control", "--json").json["state"] == "RUN"
+    stopped = chimera("control", "stop", "--reason", "night", "--by", "Ada", "--json").json
+    assert (stopped["state"], stopped["changed_by"]) == ("STOP", "Ada")
+    answer = chimera("run", "--source", chimera.source(), *SMALL, "--auto-approve", "--json")
+    assert answer.code == 3, answer.err
+    assert answer.json["error"]["code"] == "SYSTEM_STOPPED" and answer.json["video"] is None
+    assert chimera("control", "run", "--json").json["epoch"] == stopped["epoch"] + 1
+    again = chimera("run", "--source", chimera.source(), *SMALL, "--stop-at", "approval", "--json")
+    assert again.code == 0, again.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ class Lazy(click.Group):
         "review": "review:review",
         "budget": "money:budget",
         "ledger": "money:ledger",
+        "control": "control:control",
         "doctor": "doctor:doctor",
         "schema": "schema:schema",
         "token": "token:token",
@@ -60,6 +62,14 @@ def cli() -> None:
 def emit(value: Any, *, as_json: bool, text: str) -> None:
     """The result on stdout: one JSON object, or the text."""
     click.echo(json.dumps(value, ensure_ascii=False, default=str) if as_json else text)
+
+
+def who() -> str:
+    """The login of the person at the keyboard, under which decisions are recorded."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "the person at the keyboard"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

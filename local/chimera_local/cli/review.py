@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 import click
 
 from chimera.settings import get_settings
 from chimera.usecases.review import Decide, decide, view
-from chimera_local.cli import emit
+from chimera_local.cli import emit, who
 from chimera_local.lock import find_engine
 from chimera_local.world import World, world
 
@@ -85,20 +84,13 @@ def _decide(review_id: str, decision: Any, note: str, expected: str | None, by: 
             w.app.settings = w.app.settings.model_copy(
                 update={"workflows_endpoint": engine.control_endpoint, "workflows_secret": engine.control_secret}
             )
-        event = Decide(review_id=str(row["id"]), decision=decision, by=by or _who(), note=note, expected_hash=given)
+        event = Decide(review_id=str(row["id"]), decision=decision, by=by or who(), note=note, expected_hash=given)
         value = decide(event, w.app.reviews(w.tenant), w.app.workflows)
     text = f"{value['status']} by {value['decided_by']}"
     if not value["delivered_at"]:
         text += "; the run goes on with `chimera resume` (or the next `chimera up`)"
     emit(value, as_json=as_json, text=text)
     return 0
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "the person at the keyboard"
 
 
 @review.command("approve")

@@ -9,7 +9,7 @@ import click
 
 from chimera.bootstrap import parse
 from chimera.domain.options import RunOptions
-from chimera.errors import ChimeraError
+from chimera.errors import ChimeraError, error_class
 from chimera.settings import get_settings
 from chimera_local.cli import emit
 from chimera_local.cli.progress import StageProgress
@@ -115,7 +115,16 @@ def _to_the_end(w: World, run_id: str, progress: StageProgress, started: float, 
         if part < 1:
             progress.update("render", part=part)
 
-    follow(w, run_id, stages, render)
+    while True:
+        try:
+            follow(w, run_id, stages, render)
+            break
+        except error_class("AGENT_OFFLINE"):
+            if not w.shared:
+                raise
+            progress.note("the process whose engine was used has ended; going on with one of our own")
+            w.reopen()
+            start_run(w, RunOptions.model_validate(w.app.runs(w.tenant).get(run_id)["options"]), run_id)
     result = report(w, run_id, time.monotonic() - started)
     emit(result, as_json=as_json, text=summary(result, w.app.settings.public_base_url))
     return exit_code(result)
