@@ -284,7 +284,7 @@ class ContentRows(Protocol):
         """The newest safety report."""
         ...
 
-    def rate_history(self, height: int, limit: int = 20) -> list[Row]:
+    def rate_history(self, pixel_rate: int, limit: int = 20) -> list[Row]:
         """What earlier productions used."""
         ...
 

@@ -137,15 +137,19 @@ def production_upper_bound(duration_seconds: int, height: int = 1080) -> int:
 
 
 def expected_production(
-    duration_seconds: int, height: int = 1080, history: Sequence[Mapping[str, Any]] = ()
+    duration_seconds: int,
+    height: int = 1080,
+    history: Sequence[Mapping[str, Any]] = (),
+    *,
+    pixel_share: Decimal = Decimal(1),
 ) -> tuple[int, dict[str, int]]:
     """What a production is expected to cost, at most its upper bound, and each step's part of it; micros.
 
     `history`: what the last productions of this size used, newest first, as `{"video_seconds",
     "actual_micros",
     "cpu_seconds": {step: CPU seconds}}`. The estimate is the median cost per output second of the newest 20,
-    times the
-    duration; without a history `DEFAULT_CPU_RATE` at the price of a job.
+    times the duration; without a history `DEFAULT_CPU_RATE` at the price of a job, times `pixel_share`: the pixels a
+    second of this video in those of a 16:9 one at 30 frames a second.
     """
     _checked(duration_seconds, height)
     used = [row for row in history if _positive(row.get("video_seconds")) and _positive(row.get("actual_micros"))][:20]
@@ -156,7 +160,7 @@ def expected_production(
         shares = _shares(used)
     else:
         default = next(rate for side, rate in sorted(DEFAULT_CPU_RATE.items()) if height <= side)
-        cpu = default * duration_seconds
+        cpu = default * duration_seconds * pixel_share
         expected = min(bound, compute_cost(cpu, JOB_GB, cpu / JOB_VCPU))
         shares = DEFAULT_SHARES
     parts = {step: int(expected * share) for step, share in shares.items()}

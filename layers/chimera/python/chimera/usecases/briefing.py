@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from typing import Any
 
 from chimera.domain.ids import stable_id
@@ -13,12 +14,12 @@ from chimera.domain.money import usd
 from chimera.domain.options import RunOptions
 from chimera.domain.prices import expected_production, production_limits, production_upper_bound
 from chimera.errors import ChimeraError
-from chimera.media.models import SHORT_SIDE
+from chimera.media.models import SHORT_SIDE, frame_size
 from chimera.media.timeline import unspoken_seconds
 from chimera.ports import PageReader, Writer
 from chimera.usecases.costs import metered
 from chimera.usecases.director import create_brief
-from chimera.usecases.production import FASTEST, MadeContent, approval_request_id
+from chimera.usecases.production import FASTEST, MadeContent, approval_request_id, pixel_rate
 
 ENOUGH_WORDS = 120  # a trend whose own text is this long needs no page
 MOST_PAGES = 3
@@ -40,7 +41,9 @@ def write_brief(made: MadeContent, writers: Iterable[Writer], pages: PageReader)
         draft, refused = write(material, writers)
     seconds = expected_seconds(draft, options.duration_seconds)
     bound = production_upper_bound(seconds, height)
-    expected, breakdown = expected_production(seconds, height, ask["history"])
+    size = frame_size(options.aspect, options.resolution)
+    share = Decimal(pixel_rate(size, options.fps)) / pixel_rate(frame_size("16:9", options.resolution), 30)
+    expected, breakdown = expected_production(seconds, height, ask["history"], pixel_share=share)
     brief = create_brief(
         material,
         draft,

@@ -15,7 +15,7 @@ from chimera.domain.ids import stable_id
 from chimera.domain.models import Brief, Material, Model, Trend
 from chimera.domain.money import to_micros
 from chimera.domain.options import RunOptions
-from chimera.media.models import SHORT_SIDE, SceneSpec, frame_size
+from chimera.media.models import SceneSpec, frame_size
 from chimera.media.timeline import unspoken_seconds
 from chimera.ports import Clock, ContentRows, MediaStore, PersonaRows, Verifier
 from chimera.usecases.costs import metered, noted
@@ -56,7 +56,9 @@ def open_task(
             "seed": event.options.seed or int(hashlib.sha256(scope.content_id.encode()).hexdigest()[:6], 16),
         }
     )
-    history = [r["production"] for r in content.rate_history(SHORT_SIDE[event.options.resolution])]
+    options = event.options
+    rate = pixel_rate(frame_size(options.aspect, options.resolution), options.fps)
+    history = [r["production"] for r in content.rate_history(rate)]
     ask = {
         "material": material.model_dump(mode="json"),
         "options": event.options.model_dump(mode="json"),
@@ -184,14 +186,18 @@ def paint(made: MadeContent, canvas: Any) -> dict[str, Any]:
     return _summary(result, reused=False)
 
 
-def production_facts(made: MadeContent, height: int, complete: bool) -> dict[str, Any]:
-    """What the production used, for the next estimate."""
+def pixel_rate(size: tuple[int, int], fps: int) -> int:
+    """Pixels a second: what productions must have in common to be compared by cost."""
+    return size[0] * size[1] * fps
+
+
+def production_facts(made: MadeContent) -> dict[str, Any]:
+    """What the whole production used, for the next estimate."""
     lines = noted(made.media, made.scope.prefix)
-    render = made.read_or_none("reports", "render.json") or {}
+    render = made.read("reports", "render.json")
     return {
-        "height": height,
-        "complete": complete,
-        "video_seconds": render.get("duration_seconds", 0),
+        "pixel_rate": pixel_rate((render["width"], render["height"]), render["fps"]),
+        "video_seconds": render["duration_seconds"],
         "actual_micros": sum(line.amount_micros for line in lines),
         "cpu_seconds": {line.step: line.quantity for line in lines},
     }

@@ -10,7 +10,6 @@ from typing import Any
 from chimera.domain.judge import POLICY_VERSION, Subject
 from chimera.domain.models import Brief, SafetyReport
 from chimera.errors import ChimeraError, explain
-from chimera.media.models import SHORT_SIDE
 from chimera.ports import CheckProvider, ContentRows, ReviewRows
 from chimera.usecases.costs import metered
 from chimera.usecases.judge import review
@@ -87,7 +86,7 @@ def record_verdict(made: MadeContent, content: ContentRows) -> dict[str, Any]:
         quality_score=_quality(report),
         media_url=files["video"]["url"],
         media={kind: file["key"] for kind, file in files.items()},
-        metadata={"production": production_facts(made, SHORT_SIDE[str(render["height_preset"])], complete=True)},
+        metadata={"production": production_facts(made)},
     )
     reasons = [f"{c.name}: {c.evidence or 'could not be answered'}" for c in report.checks if c.passed is not True]
     return {

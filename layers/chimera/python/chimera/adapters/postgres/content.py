@@ -168,16 +168,13 @@ class PostgresContent:
                 (content_id,),
             ).fetchone()
 
-    def rate_history(self, height: int, limit: int = 20) -> list[Row]:
-        """What settled productions of this height really used, newest first: seconds of video and CPU
-        seconds by step.
-        """
+    def rate_history(self, pixel_rate: int, limit: int = 20) -> list[Row]:
+        """What finished productions of so many pixels a second really used, newest first."""
         with self._db.transaction(self._tenant) as tx:
             return tx.execute(
                 "SELECT metadata->'production' AS production FROM content_pipeline"
-                " WHERE metadata->'production'->>'height' = %s::text"
-                " AND (metadata->'production'->>'complete')::boolean ORDER BY created_at DESC LIMIT %s",
-                (str(height), limit),
+                " WHERE metadata->'production'->>'pixel_rate' = %s::text ORDER BY created_at DESC LIMIT %s",
+                (str(pixel_rate), limit),
             ).fetchall()
 
     @staticmethod
