@@ -84,10 +84,10 @@ _OPENERS = re.compile(
 _LEANS = re.compile(
     r"^(?:He|She|They|It|This|That|These|Those|His|Her|Hers|Their|Its|Him|Them|Such|Both|Neither|Either"
     r"|Here|There"
-    r"|The (?:latter|former|same|other|others|two|move|decision|news|company|pair|team|group|study"
+    r"|The (?:latter|former|same|other|others|two|three|four|five|six|trio|move|decision|news|company|pair|team|group|study"
     r"|report|result|incident|new))\b"
 )
-_LEANS_INSIDE = re.compile(r"^(?:\S+\s+){1,4}(?:them|they|him|he|she|this|these|those)\b")
+_LEANS_INSIDE = re.compile(r"^(?:\S+\s+){1,4}(?:them|they|him|he|she|this|these|those)\b|^(?:\S+\s+){1,6}old then\b")
 _PERSONAL = re.compile(
     r"\b(?:I|I'm|I've|I'd|I'll|we|we're|we've|we'll|our|ours|us|my|mine|me|you|your|you're|yours|let's)\b",
     re.I,
