@@ -18,17 +18,22 @@ POLL_SECONDS = 0.3
 WAITING = ("waiting_review", "waiting_approval")
 
 
-def start_run(world: World, options: RunOptions, run_id: str | None = None) -> str:
+def start_run(world: World, options: RunOptions) -> str:
     """Start the supervisor; gives the run's id. The row is entered before, so that the run can always be found."""
-    run_id = run_id or new_id()
-    event: dict[str, Any] = {
-        "tenant_id": world.tenant,
-        "run_id": run_id,
-        "options": options.model_dump(mode="json"),
-    }
-    world.app.runs(world.tenant).begin(run_id, f"supervisor:{run_id}", event["options"])
-    world.workflows.start("supervisor", run_id, event)
+    run_id = new_id()
+    world.app.runs(world.tenant).begin(run_id, f"supervisor:{run_id}", options.model_dump(mode="json"))
+    continue_run(world, run_id)
     return run_id
+
+
+def continue_run(world: World, run_id: str) -> None:
+    """Start the supervisor of a run that is entered; one that was started goes on.
+
+    The input is what was entered, to the letter: options that a later version adds would make it another one.
+    """
+    options = world.app.runs(world.tenant).get(run_id)["options"]
+    event = {"tenant_id": world.tenant, "run_id": run_id, "options": options}
+    world.workflows.start("supervisor", run_id, event)
 
 
 def events_of(world: World, run_id: str) -> list[dict[str, Any]]:

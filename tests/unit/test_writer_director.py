@@ -17,6 +17,7 @@ from chimera.domain.models import (
     Trend,
     WriterInfo,
 )
+from chimera.domain.prices import production_upper_bound
 from chimera.domain.projection import projected_engagement, projected_roi, projected_views
 from chimera.errors import ChimeraError
 from chimera.plugins.loader import factories
@@ -84,7 +85,7 @@ def test_a_script_outside_the_limits_is_refused(words: int) -> None:
 
 
 def test_projection_has_a_floor_grows_with_the_trend_and_is_bounded() -> None:
-    assert projected_views(0, Decimal(0)) == 100
+    assert projected_views(0, Decimal(0)) == 300
     assert projected_views(1_000_000, Decimal(0)) == 5_000
     assert projected_views(1_000_000, Decimal(99)) == projected_views(1_000_000, Decimal(10)) == 10_000
     assert projected_roi(100, 200_000) == Decimal("1.00")
@@ -103,3 +104,9 @@ def test_engagement_is_the_trends_own_rate_where_it_is_known() -> None:
 def test_writer_and_checks_arrive_as_plugins() -> None:
     assert any(f.__module__ == "chimera.adapters.writers.plugin" for f in factories("writers"))
     assert len([f for f in factories("checks") if f.__module__ == "chimera.adapters.checks.plugin"]) == 6
+
+
+@pytest.mark.parametrize("seconds", range(15, 181, 15))
+def test_a_quiet_trend_is_worth_a_video_of_every_length_that_can_be_asked_for(seconds: int) -> None:
+    views = projected_views(0, Decimal(0))
+    assert projected_roi(views, production_upper_bound(seconds, 1080)) >= Decimal("1.5")

@@ -13,7 +13,7 @@ from chimera.errors import ChimeraError, error_class
 from chimera.settings import get_settings
 from chimera_local.cli import emit
 from chimera_local.cli.progress import StageProgress
-from chimera_local.runs import exit_code, follow, report, start_run
+from chimera_local.runs import continue_run, exit_code, follow, report, start_run
 from chimera_local.world import World, absolute_source, world
 
 
@@ -98,7 +98,7 @@ def resume(run_id: str | None, as_json: bool) -> int:
         for row in rows:
             identifier = str(row["id"])
             if row["status"] in {"running", "waiting_review", "waiting_approval"}:
-                start_run(w, RunOptions.model_validate(row["options"]), identifier)
+                continue_run(w, identifier)
             codes.append(_to_the_end(w, identifier, progress, started, as_json))
         return max(codes)
 
@@ -124,7 +124,7 @@ def _to_the_end(w: World, run_id: str, progress: StageProgress, started: float, 
                 raise
             progress.note("the process whose engine was used has ended; going on with one of our own")
             w.reopen()
-            start_run(w, RunOptions.model_validate(w.app.runs(w.tenant).get(run_id)["options"]), run_id)
+            continue_run(w, run_id)
     result = report(w, run_id, time.monotonic() - started)
     emit(result, as_json=as_json, text=summary(result, w.app.settings.public_base_url))
     return exit_code(result)

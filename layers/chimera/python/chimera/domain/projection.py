@@ -13,7 +13,7 @@ from chimera.domain.models import EngagementMetrics
 VALUE_PER_VIEW_USD = Decimal("0.002")
 """What one view is worth; low end of what short-video platforms share with creators (0.001–0.007 USD)."""
 
-FLOOR_VIEWS = 100
+FLOOR_VIEWS = 300
 """What a post gets without any trend behind it."""
 
 CAPTURE_RATE = Decimal("0.005")
@@ -27,7 +27,7 @@ MAX_ROI = Decimal("999.99")
 
 
 def projected_views(volume: int, velocity: Decimal) -> int:
-    """Views of one video: `max(100, volume · 0.005 · (1 + velocity / 10))`; volume 0–1,000,000, velocity
+    """Views of one video: `max(300, volume · 0.005 · (1 + velocity / 10))`; volume 0–1,000,000, velocity
     0–10.
     """
     reach = Decimal(max(0, volume)) * CAPTURE_RATE * (1 + min(Decimal(10), max(Decimal(0), velocity)) / 10)

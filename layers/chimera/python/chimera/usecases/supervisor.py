@@ -22,12 +22,16 @@ class BeginRun(Model):
 
 
 class FinishRun(Model):
-    """Input of `finish_run`: `failure` is what ended the run early, `reasons` why nothing was planned."""
+    """Input of `finish_run`: `failure` is what ended the run early, `reasons` why nothing was planned.
+
+    `items` is what each task's creation and distribution answered; one that failed has left `{error, cause}` there.
+    """
 
     tenant_id: str
     run_id: str
     failure: dict[str, Any] | None = None
     reasons: list[Any] = Field(default=[])
+    items: list[Any] = Field(default=[])
 
 
 def begin_run(event: BeginRun, runs: RunRows, *, rss_configured: bool) -> dict[str, Any]:
@@ -48,22 +52,33 @@ def finish_run(
         runs.set_status(event.run_id, "failed", error=error)
         return {"run_id": event.run_id, "status": "failed"}
     rows = content.of_run(event.run_id)
-    if not rows:
+    broken = [explain(str(found["error"]), str(found.get("cause") or "")) for found in _failures(event.items)]
+    if not rows and not broken:
         message = "nothing to make: " + ("; ".join(str(r) for r in event.reasons[:5]) or "no trend was found")
         runs.set_status(event.run_id, "rejected", error={"code": "NOT_FOUND", "message": message})
         return {"run_id": event.run_id, "status": "rejected"}
-    statuses = [_status(row, publications.of_content(str(row["id"]))) for row in rows]
+    asked_to_stop = bool(runs.get(event.run_id)["options"].get("stop_at"))
+    statuses = [_status(row, publications.of_content(str(row["id"])), asked_to_stop) for row in rows] or ["failed"]
     order = ("published", "failed", "rejected", "stopped")
     status = min(statuses, key=order.index)
-    runs.set_status(event.run_id, status)
+    error = {"error": broken[0]} if status == "failed" and broken else {}
+    runs.set_status(event.run_id, status, **error)
     return {"run_id": event.run_id, "status": status}
 
 
-def _status(row: dict[str, Any], publications: list[dict[str, Any]]) -> str:
+def _failures(value: Any) -> list[dict[str, Any]]:
+    """Every `{error, cause}` in what the swarms answered, first one first."""
+    if isinstance(value, dict):
+        if set(value) == {"error", "cause"}:
+            return [value]
+        return [found for inner in value.values() for found in _failures(inner)]
+    return [found for inner in value for found in _failures(inner)] if isinstance(value, list) else []
+
+
+def _status(row: dict[str, Any], publications: list[dict[str, Any]], asked_to_stop: bool) -> str:
     if any(p["status"] == "published" for p in publications):
         return "published"
-    if publications:
-        return "failed"
     if row["stage"] == "failed":
         return "rejected" if row["metadata"].get("rejected") else "failed"
-    return "stopped"
+    # finished and neither posted nor asked to stop: the way to the channel was refused
+    return "stopped" if asked_to_stop and not publications else "failed"
