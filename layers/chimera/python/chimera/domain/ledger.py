@@ -166,6 +166,9 @@ class Reservation:
     expires_at: datetime
     control_epoch: int
     spender: str | None
+    decision_tx: str = ""
+    state_version: int = 0
+    dispatched_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -201,4 +201,7 @@ def _reservation(row: Row) -> Reservation:
         expires_at=row["expires_at"],
         control_epoch=row["control_epoch"],
         spender=row["spender"],
+        decision_tx=str(row["decision_tx"]),
+        state_version=row["state_version"],
+        dispatched_at=row["dispatched_at"],
     )
