@@ -18,6 +18,7 @@ def main() -> int:
         "requirements/test",
         "layers/core/requirements",
         "layers/db/requirements",
+        "layers/llm/requirements",
     ):
         command = ["uv", "pip", "compile", *OPTIONS, *sys.argv[1:], f"{name}.in", "-o", f"{name}.lock"]
         done = subprocess.run(command, cwd=ROOT, check=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from chimera.bootstrap import App
+from chimera.adapters.local.issuer import LocalIssuer
 from chimera.settings import get_settings
 from chimera_local.cli import emit
 
@@ -19,6 +19,6 @@ def token(role: str, subject: str, as_json: bool) -> int:
     """Print an access token (RS256, one hour) for the API of this CHIMERA_HOME."""
     settings = get_settings()
     settings.keys_path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    made = App(settings).issuer.person_token(subject, settings.tenant_id, [role])
+    made = LocalIssuer(settings.keys_path).person_token(subject, settings.tenant_id, [role])
     emit({"access_token": made, "token_type": "Bearer", "expires_in": 3600}, as_json=as_json, text=made)
     return 0

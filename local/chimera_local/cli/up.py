@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from chimera.adapters.local.issuer import API_AUDIENCE
+from chimera.adapters.local.issuer import API_AUDIENCE, LocalIssuer
 from chimera.bootstrap import App
 from chimera.errors import ChimeraError
 from chimera.settings import get_settings
@@ -31,7 +31,7 @@ def up(port: int, as_json: bool) -> int:
         signal.signal(number, lambda *_: stop.set())
     given = get_settings()
     given.channel_path.mkdir(parents=True, exist_ok=True)
-    issuer = App(given).issuer
+    issuer = LocalIssuer(given.keys_path)
 
     def not_yet(event: Any) -> Any:
         raise ChimeraError("AGENT_OFFLINE", "the API is still starting", {})

@@ -18,8 +18,8 @@ class FolderMediaStore:
         self._base_url = base_url
 
     def _path(self, key: str) -> Path:
-        path = (self._root / key).resolve()
-        if not key or "\0" in key or not path.is_relative_to(self._root) or path == self._root:
+        path = (self._root / key).resolve() if key and "\0" not in key else self._root
+        if not path.is_relative_to(self._root) or path == self._root:
             raise ChimeraError("VALIDATION_FAILED", f"media key {key[:200]!r} does not name a file in the store", {})
         return path
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import psycopg
@@ -23,16 +23,27 @@ class Database:
     Not thread-safe: one Database per thread.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, password: Callable[[], str] | None = None) -> None:
+        """`password` gives one that lives only for minutes (IAM), asked for at each new connection."""
         self._url = url
+        self._password = password
         self._connection: Connection | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it connects to: for a process that needs a connection of its own."""
+        return self._url
 
     def _connect(self) -> Connection:
         if self._connection is None or self._connection.closed:
             try:
                 # prepare_threshold=None: works behind RDS Proxy, where prepared statements pin a connection
                 self._connection = psycopg.connect(
-                    self._url, row_factory=dict_row, prepare_threshold=None, connect_timeout=10
+                    self._url,
+                    row_factory=dict_row,
+                    prepare_threshold=None,
+                    connect_timeout=10,
+                    password=self._password() if self._password else None,
                 )
             except psycopg.OperationalError as error:
                 raise ChimeraError(
@@ -41,11 +52,14 @@ class Database:
         return self._connection
 
     @contextmanager
-    def transaction(self, tenant_id: str) -> Iterator[Connection]:
-        """A READ COMMITTED transaction that sees and writes only this tenant's rows."""
+    def transaction(self, tenant_id: str, *, pipelined: bool = False) -> Iterator[Connection]:
+        """A READ COMMITTED transaction that sees and writes only this tenant's rows.
+
+        `pipelined`: statements whose answer nobody fetches travel with the next one, or with the commit.
+        """
         connection = self._connect()
         try:
-            with connection.transaction():
+            with connection.pipeline() if pipelined else nullcontext(), connection.transaction():
                 connection.execute("SELECT set_config('app.tenant', %s, true)", (tenant_id,))
                 yield connection
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
