@@ -56,7 +56,7 @@ def test_an_approval_reserves_in_six_counters_and_is_signed(make_cfo: MakeCfo, d
     reserved = {key for key, (_, reserved, _) in counters(db, tenant).items() if reserved == 12_500_000}
     assert reserved == set(itertools.product(("total", "compute"), ("daily", "weekly", "monthly")))
     decision, resolution, reservation = PostgresLedger(db, tenant).get(answer["request_id"])
-    assert (decision.seq, decision.justification, resolution) == (2, "a video", None)
+    assert (decision.seq, decision.justification, resolution) == (3, "a video", None)
     assert reservation is not None
     assert reservation.state == "SIGNED"
 
@@ -177,10 +177,10 @@ def test_16_threads_approve_exactly_what_fits(make_cfo: MakeCfo, new_tenant: Cal
     assert sum(answer["approved"] for answer in answers) == 80  # floor(100.001249 / 1.25)
     assert {answer["code"] for answer in answers if not answer["approved"]} == {"BUDGET_EXCEEDED"}
     assert counters(db, tenant)["total", "daily"] == (100_001_249, 100_000_000, 0)
-    assert cfos[0].sweep() == {"signed": 1, "expired": 0}  # the row of the tenant's first limits
+    assert cfos[0].sweep() == {"signed": 2, "expired": 0}  # the rows of the first limits and the key
     report = PostgresLedger(db, tenant).verify(cfos[0]._verifier)
     assert report.problems == []
-    assert (report.verified, report.entries, report.unsigned) == (True, 161, 0)
+    assert (report.verified, report.entries, report.unsigned) == (True, 162, 0)
     # in the order of the ledger each answer's remainder follows from the one before (linearizable)
     entries = sorted((PostgresLedger(db, tenant).get(a["request_id"])[0].seq, a) for a in answers if a["approved"])
     totals = [Decimal("100.001249") - Decimal("1.25") * n for n in range(1, 81)]

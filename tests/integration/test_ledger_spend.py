@@ -148,9 +148,9 @@ def test_what_is_not_used_in_time_expires_but_never_what_was_dispatched(
     assert code_of(lambda: cfo.dispatch(unused["token"], "run-2")) == "INVALID_SIGNATURE"
     assert cfo.dispatch(used["token"], "run-1")["first"] is False
     assert cfo.sweep() == {
-        "signed": 1,
+        "signed": 2,
         "expired": 0,
-    }  # the LIMIT_CHANGE of the seed; spenders' clocks may be behind
+    }  # the LIMIT_CHANGE of the seed and the KEY; spenders' clocks may be behind
     moment[0] = START + timedelta(seconds=91)
     assert cfo.sweep() == {"signed": 0, "expired": 1}
     assert cfo.sweep() == {"signed": 0, "expired": 0}
@@ -172,12 +172,12 @@ def test_a_crash_between_commit_and_signature_is_made_good(make_cfo: MakeCfo, db
         dying = Database(db._url)
         PostgresLedger(dying, tenant).decide(parse_request(each), CfoPolicy(), key_id=cfo._signer.key_id)
         dying.close()
-    assert [e.seq for e in PostgresLedger(db, tenant).unsigned()] == [1, 2, 3]
+    assert [e.seq for e in PostgresLedger(db, tenant).unsigned()] == [1, 2, 3, 4]
     assert PostgresLedger(db, tenant).verify(cfo._verifier).verified  # nothing is wrong, only not yet usable
     answer = cfo.approve(request)
     assert answer["approved"] is True
     cfo.dispatch(answer["token"], "run-1")
-    assert cfo.sweep() == {"signed": 2, "expired": 0}
+    assert cfo.sweep() == {"signed": 3, "expired": 0}
     assert cfo.answer(other["request_id"])["approved"] is True
     assert total(db, tenant)[1] == 25_000_000
     assert verified(cfo, db, tenant)
@@ -303,9 +303,9 @@ def test_pages_of_entries_and_budget_lines(make_cfo: MakeCfo, db: Database, tena
         cfo.approve(body(tenant))
     first = ledger.entries(limit=3)
     second = ledger.entries(limit=3, cursor=first.next_cursor)
-    assert [e.seq for e in first.entries] == [5, 4, 3]
-    assert ([e.seq for e in second.entries], second.next_cursor) == ([2, 1], None)
-    assert [e.seq for e in ledger.entries(decision="approved", limit=1).entries] == [5]
+    assert [e.seq for e in first.entries] == [6, 5, 4]
+    assert ([e.seq for e in second.entries], second.next_cursor) == ([3, 2, 1], None)
+    assert [e.seq for e in ledger.entries(decision="approved", limit=1).entries] == [6]
     assert ledger.entries(decision="rejected").entries == []
     for bad in ({"limit": 0}, {"limit": 501}, {"cursor": "abc"}, {"cursor": "-1"}):
         assert code_of(lambda b=bad: ledger.entries(**b)) == "VALIDATION_FAILED"

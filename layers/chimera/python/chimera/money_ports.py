@@ -27,6 +27,10 @@ class Counter:
     spent_micros: int
     frozen: bool = False
     """Frozen by a mismatch or an overrun: nothing is approved until a person unfreezes the scope."""
+    frozen_at: datetime | None = None
+    """When the row that froze the scope was written."""
+    frozen_why: str = ""
+    """That row's `details["why"]`."""
 
     @property
     def remaining_micros(self) -> int:
@@ -59,6 +63,8 @@ class DecisionView:
     history: list[PastDecision]
     head_seq: int
     head_hash: bytes
+    key_id: str = ""
+    """The CFO's key in use: that of the last KEY row with purpose `cfo`; empty before the first."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,9 @@ class Write:
     """Scopes that are frozen from here on."""
     unfreeze: Sequence[str] = ()
     limits: dict[tuple[str, str], int] = field(default_factory=dict)
-    """New limits by (scope, kind): they hold from the current period on."""
+    """New limits by (scope, kind): they hold from the current period (`entry.periods`) on."""
+    key: tuple[str, str] | None = None
+    """(purpose, kid): the key that is in use from here on."""
 
 
 class MoneyTransaction(Protocol):
@@ -110,9 +118,17 @@ class MoneyTransaction(Protocol):
         """A row by its sequence number."""
         ...
 
+    def entries_at(self, seqs: Sequence[int]) -> list[Entry]:
+        """Rows by their sequence numbers, in the order asked for; those that are not there are left out."""
+        return [entry for entry in map(self.entry_at, seqs) if entry is not None]
+
     def view(self, request_id: str, agent_id: str, keys: Sequence[CounterKey]) -> DecisionView:
         """Make the counters of new periods from the limits, lock the counters (sorted) and the chain head, then read."""
         ...
+
+    def view_many(self, asked: Sequence[tuple[str, str]], keys: Sequence[CounterKey]) -> list[DecisionView]:
+        """`view` for several (request id, agent id) at once, in their order: the same locks, one clock."""
+        return [self.view(request_id, agent_id, keys) for request_id, agent_id in asked]
 
     def lock_counters(self, keys: Sequence[CounterKey]) -> dict[CounterKey, Counter]:
         """Lock existing counters, sorted, and the chain head after them."""
@@ -142,7 +158,10 @@ class MoneyTransaction(Protocol):
         ...
 
     def sign(self, seq: int, kid: str, signature: bytes) -> None:
-        """Keep a row's signature, unless it has one; the reservation of an approval goes RESERVED -> SIGNED."""
+        """Keep a row's signature, unless it has one; the reservation of an approval goes RESERVED -> SIGNED.
+
+        Nothing for an approval that is not RESERVED: one that ended unsigned never gets a signature.
+        """
         ...
 
     def dispatch(self, request_id: str, version: int, spender: str) -> bool:
@@ -151,6 +170,22 @@ class MoneyTransaction(Protocol):
 
     def control(self) -> tuple[str, int] | None:
         """State and epoch of the control switch."""
+        ...
+
+    def agent_known(self, agent_id: str) -> bool:
+        """Whether it is an agent of the tenant."""
+        ...
+
+    def refunded(self, decision_tx: str) -> int:
+        """Micros of all REFUND rows whose `settles` is this approval."""
+        ...
+
+    def frozen(self) -> dict[str, str]:
+        """Frozen scopes, each with the tx_id of the row that froze it."""
+        ...
+
+    def key(self, purpose: str) -> str:
+        """The key in use for `cfo` or `seal`: that of the purpose's last KEY row; empty before the first."""
         ...
 
 

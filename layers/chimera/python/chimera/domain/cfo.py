@@ -159,6 +159,12 @@ def parse_request(value: ApprovalRequest | Mapping[str, Any]) -> ApprovalRequest
     """A valid request, or `VALIDATION_FAILED` naming each wrong field, what came and why it is wrong."""
     if isinstance(value, ApprovalRequest):
         return value
+    if not isinstance(value, Mapping):
+        raise ChimeraError(
+            "VALIDATION_FAILED",
+            f"approval request: got {type(value).__name__}, expected an object",
+            {"request": {"got": repr(value)[:80], "expected": "an object"}},
+        )
     try:
         return ApprovalRequest.model_validate(dict(value))
     except ValidationError as error:
@@ -268,9 +274,10 @@ def rule(
     policy: CfoPolicy,
     *,
     waive_risk: bool = False,
+    frozen: Mapping[str, str] | None = None,
 ) -> Ruling:
     """The first rule that matches decides; equality always passes. `remaining` holds every counter of the
-    request, in micros.
+    request, in micros; `frozen` says by scope since when and why nothing of it is left.
 
     Order: currency, size, ROI, budget, risk. The control switch comes before all of them (`check_control`).
     """
@@ -289,6 +296,9 @@ def rule(
         )
     if request.projected_roi < policy.hurdle:
         return rejected("ROI_TOO_LOW", f"projected ROI {request.projected_roi.normalize():f} is below {policy.hurdle}")
+    if frozen:
+        scope, since = min(frozen.items())
+        return rejected("BUDGET_EXCEEDED", f"the {scope} budget is frozen since {since}")
     short = [(left, key) for key, left in remaining.items() if left < amount]
     if short:
         left, (scope, kind, period_id) = min(short)

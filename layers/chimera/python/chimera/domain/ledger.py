@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -11,7 +11,15 @@ from typing import Any
 
 import rfc8785
 
-from chimera.domain.cfo import PERIOD_NAMES, RISK_VERSION, CfoPolicy, CounterKey, RiskFeatures, scopes_of
+from chimera.domain.cfo import (
+    PERIOD_NAMES,
+    RISK_VERSION,
+    ApprovalRequest,
+    CfoPolicy,
+    CounterKey,
+    RiskFeatures,
+    scopes_of,
+)
 
 APPROVAL_PREFIX = b"chimera.cfo.approval.v1\n"
 ENTRY_PREFIX = b"chimera.cfo.entry.v1\n"
@@ -120,8 +128,12 @@ def body_fields(entry: Entry) -> dict[str, Any]:
             "cfo": entry.cfo_agent_id,
             "control_epoch": entry.control_epoch,
         }
+    elif entry.code:
+        fields["code"] = entry.code
     if entry.override_of is not None:
         fields["override_of"] = entry.override_of
+    if entry.key_id:
+        fields["kid"] = entry.key_id
     if entry.is_approval and entry.expires_at is not None:
         fields |= {
             "kid": entry.key_id,
@@ -138,6 +150,81 @@ def row_hash(prev_hash: bytes, body: bytes) -> bytes:
     return sha256(b"\0" + prev_hash + body).digest()
 
 
+@dataclass
+class Chain:
+    """Rows that follow a head, built before they are written: each has the hash of the one before in its body."""
+
+    tenant_id: str
+    seq: int
+    hash: bytes
+    at: datetime
+    """Every row's time: the store's clock, read when the head was locked."""
+    key_id: str
+    """The key that is to sign the rows."""
+    new_id: Callable[[], str]
+
+    def add(
+        self,
+        entry_type: str,
+        *,
+        request_id: str,
+        amount_micros: int,
+        made_by: str,
+        req_sha256: bytes,
+        tx_id: str | None = None,
+        agent_id: str | None = None,
+        request_type: str | None = None,
+        currency: str = "USD",
+        projected_roi: Decimal | None = None,
+        risk_score: Decimal | None = None,
+        decision: str | None = None,
+        code: str = "",
+        reason: str = "",
+        justification: str = "",
+        cfo_agent_id: str | None = None,
+        override_of: str | None = None,
+        settles: str | None = None,
+        periods: Mapping[str, str] | None = None,
+        control_epoch: int | None = None,
+        expires_at: datetime | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> Entry:
+        """The next row; the chain goes on after it. Numbers in `details` are strings."""
+        entry = Entry(
+            tenant_id=self.tenant_id,
+            seq=self.seq + 1,
+            tx_id=tx_id or self.new_id(),
+            entry_type=entry_type,
+            request_id=request_id,
+            agent_id=agent_id,
+            request_type=request_type,
+            amount_micros=amount_micros,
+            currency=currency,
+            projected_roi=projected_roi,
+            risk_score=risk_score,
+            decision=decision,
+            code=code,
+            reason=reason,
+            justification=justification,
+            cfo_agent_id=cfo_agent_id,
+            made_by=made_by,
+            override_of=override_of,
+            settles=settles,
+            periods=dict(periods or {}),
+            control_epoch=control_epoch,
+            expires_at=expires_at,
+            details=dict(details or {}),
+            req_sha256=req_sha256,
+            prev_hash=self.hash,
+            key_id=self.key_id,
+            created_at=self.at,
+        )
+        body = rfc8785.dumps(body_fields(entry))
+        entry = replace(entry, body=body, row_hash=row_hash(entry.prev_hash, body))
+        self.seq, self.hash = entry.seq, entry.row_hash
+        return entry
+
+
 def signing_message(entry: Entry) -> bytes:
     """The bytes that are signed: a prefix that says what for, then the stored body. Only an approval opens a
     purse."""
@@ -152,6 +239,15 @@ class Override:
     by: str
     approve: bool
     note: str = ""
+
+
+def request_digest(request: ApprovalRequest, override: Override | None = None) -> bytes:
+    """What makes two requests the same: the request's meaning and, for a person's decision, that decision."""
+    if override is None:
+        return request.sha256()
+    return request.sha256(
+        override_of=override.request_id, by=override.by, approve=str(override.approve), note=override.note
+    )
 
 
 @dataclass(frozen=True)

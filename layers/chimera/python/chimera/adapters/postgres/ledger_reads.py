@@ -1,61 +1,31 @@
-"""What the ledger tells: entries, budgets, what is unsigned; and how a tenant's transaction is run and
-retried."""
+"""What the ledger tells: entries, budgets, what is unsigned and what is open."""
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any
 
 import psycopg
-from psycopg import errors
 
 from chimera.adapters.postgres.chain import database_now, key_columns
-from chimera.adapters.postgres.database import Connection, Database, Row
+from chimera.adapters.postgres.database import Connection, Database
 from chimera.adapters.postgres.ledger_verify import verify_ledger
+from chimera.adapters.postgres.money import reservation_from_row
 from chimera.domain.cfo import KINDS, PERIOD_NAMES, SCOPES, period_bounds, periods_of
 from chimera.domain.ids import is_uuid
 from chimera.domain.ledger import BudgetLine, Entry, Page, Reservation, VerifyReport, entry_from_row
 from chimera.errors import ChimeraError
 from chimera.ports import Verifier
 
-T = TypeVar("T")
-_ATTEMPTS = 8
-_RETRIED = (
-    errors.UniqueViolation,
-    errors.DeadlockDetected,
-    errors.LockNotAvailable,
-    errors.SerializationFailure,
-)
-
 
 class LedgerReads:
     """The reading half of the ledger of one tenant."""
 
-    def __init__(self, db: Database, tenant_id: str, *, now: Callable[[Connection], datetime] = database_now) -> None:
+    def __init__(self, db: Database, tenant_id: str, *, now: Callable[[psycopg.Connection[Any]], datetime] = database_now) -> None:
         self._db = db
         self.tenant_id = tenant_id
         self._now = now
-
-    def _retry(self, run: Callable[[Connection], T]) -> T:
-        """One transaction; again if a racing one won (unique key, deadlock, lock). `DATABASE_WAKING` if
-        Postgres is away."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                with self._db.transaction(self.tenant_id) as c:
-                    c.execute("SET LOCAL lock_timeout = '5s'")
-                    return run(c)
-            except _RETRIED as error:
-                if attempt == _ATTEMPTS - 1:
-                    code = "CONFLICT" if isinstance(error, errors.UniqueViolation) else "DATABASE_WAKING"
-                    raise ChimeraError(code, "others keep winning this row", {"reason": str(error)[:200]}) from error
-                time.sleep(secrets.randbelow(20 * (attempt + 1)) / 1000)
-            except psycopg.OperationalError as error:
-                # the outcome of a broken commit is unknown: asking again with the same id finds it
-                raise ChimeraError("DATABASE_WAKING", "the database went away", {"reason": str(error)[:200]}) from error
-        raise AssertionError("unreachable")
 
     def get(self, request_id: str) -> tuple[Entry, Entry | None, Reservation | None]:
         """The decision on a request, how it was resolved, and where its reservation stands. `NOT_FOUND`."""
@@ -66,7 +36,7 @@ class LedgerReads:
             decision = decision_on(c, request_id)
             if decision is None:
                 raise ChimeraError("NOT_FOUND", f"no request {request_id}", {"request_id": request_id})
-            return decision, resolution_of(c, request_id), _reservation(row) if row else None
+            return decision, resolution_of(c, request_id), reservation_from_row(row) if row else None
 
     def override_of(self, tx_id: str) -> Entry | None:
         """The person's decision about an escalated one."""
@@ -147,11 +117,9 @@ class LedgerReads:
     def unsigned(self, limit: int = 100) -> list[Entry]:
         """Rows without a signature, oldest first; not approvals that have ended before they were signed."""
         with self._db.transaction(self.tenant_id) as c:
+            waiting = c.execute("SELECT seq FROM ledger_unsigned ORDER BY seq LIMIT %s", (limit,)).fetchall()
             rows = c.execute(
-                "SELECT e.* FROM ledger_entries e LEFT JOIN reservation r ON r.decision_tx = e.tx_id"
-                " WHERE e.approval_signature IS NULL AND (r.state IS NULL OR r.state = 'RESERVED')"
-                " ORDER BY e.seq LIMIT %s",
-                (limit,),
+                "SELECT * FROM ledger_entries WHERE seq = ANY(%s) ORDER BY seq", ([row["seq"] for row in waiting],)
             ).fetchall()
         return [entry_from_row(row) for row in rows]
 
@@ -161,7 +129,7 @@ class LedgerReads:
             rows = c.execute(
                 "SELECT * FROM reservation WHERE state IN ('RESERVED', 'SIGNED', 'DISPATCHED') ORDER BY created_at"
             ).fetchall()
-        return [_reservation(row) for row in rows]
+        return [reservation_from_row(row) for row in rows]
 
     def verify(self, verifier: Verifier) -> VerifyReport:
         """Recompute everything from the rows: see ledger_verify."""
@@ -189,19 +157,3 @@ def known_uuid(request_id: str) -> None:
     """`NOT_FOUND` for what cannot be a request id."""
     if not is_uuid(request_id):
         raise ChimeraError("NOT_FOUND", f"no request {request_id[:80]!r}: a request id is a UUID")
-
-
-def _reservation(row: Row) -> Reservation:
-    return Reservation(
-        request_id=str(row["request_id"]),
-        state=row["state"],
-        amount_micros=row["amount_micros"],
-        category=row["category"],
-        periods=row["periods"],
-        expires_at=row["expires_at"],
-        control_epoch=row["control_epoch"],
-        spender=row["spender"],
-        decision_tx=str(row["decision_tx"]),
-        state_version=row["state_version"],
-        dispatched_at=row["dispatched_at"],
-    )

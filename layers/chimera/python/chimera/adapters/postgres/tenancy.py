@@ -8,11 +8,12 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from chimera.adapters.postgres.chain import change_limits
+from chimera.adapters.postgres.money import PostgresTransaction
 from chimera.domain.cfo import SCOPES
 from chimera.domain.ids import stable_id
 from chimera.domain.money import to_micros
 from chimera.settings import Settings
+from chimera.usecases.ledger import change_limits
 
 ROLES = (
     "supervisor",
@@ -110,10 +111,16 @@ def _apply_limits(
     }
     if wanted:
         change_limits(
-            connection,
+            PostgresTransaction(connection, tenant_id),
             tenant_id,
             wanted,
-            made_by="settings",
+            by="settings",
             reason="limits of the settings",
-            configured=True,
         )
+        # so that the next start-up sees whether the settings were edited
+        for (scope, kind), micros in wanted.items():
+            cursor.execute(
+                "UPDATE budget_limits SET configured_micros = %s WHERE scope = %s AND kind = %s"
+                " AND configured_micros <> %s",
+                (micros, scope, kind, micros),
+            )

@@ -1,0 +1,618 @@
+"""The protocol of the money ledger, over a store that only locks, reads and writes (chimera.money_ports).
+
+One short transaction decides: lock the counters and the chain's head in a fixed order, read the clock, apply the
+rules, reserve, add one row. The lock order everywhere is reservation -> limits -> counters (sorted) -> chain head.
+What holds at every commit:
+
+- I1 0 <= reserved, 0 <= spent, reserved + spent <= limit, for every (scope, kind, period)
+- I2 one decision per request, one resolution (settle, release, expire) at most, and only of an approval
+- I3 reserved and spent are the sums of the ledger's open and settled approvals, refunds taken off
+- I7 sequence numbers without a gap, each row's hash over the one before
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import rfc8785
+
+from chimera.domain import ids
+from chimera.domain.approval import Claims
+from chimera.domain.cfo import (
+    KINDS,
+    SCOPES,
+    ApprovalRequest,
+    CfoPolicy,
+    check_control,
+    counters,
+    periods_of,
+    scopes_of,
+)
+from chimera.domain.ids import is_uuid, stable_id
+from chimera.domain.ledger import Chain, Entry, LimitChange, Override, Reservation
+from chimera.domain.money import MAX_MICROS, usd
+from chimera.errors import ChimeraError
+from chimera.money_ports import DecisionView, MoneyStore, MoneyTransaction, Move, Raced, Write
+from chimera.usecases.ledger_desk import Desk, first_key_row
+from chimera.usecases.ledger_refusal import clean, received
+
+EXPIRY_GRACE = timedelta(seconds=30)
+"""The job waits longer than spenders do (they refuse 30 s early): clocks differ."""
+MOST_AT_ONCE = 50
+_STATES = {"SETTLE": "SETTLED", "RELEASE": "RELEASED", "EXPIRE": "EXPIRED"}
+
+
+class LedgerEngine:
+    """The ledger of one tenant. Not thread-safe, as its store is not."""
+
+    def __init__(self, store: MoneyStore, *, new_id: Callable[[], str] = ids.new_id) -> None:
+        self._store = store
+        self._new_id = new_id
+        self._seen: datetime | None = None
+        self.tenant_id = store.tenant_id
+
+    # --- decide
+
+    def decide(
+        self, request: ApprovalRequest, policy: CfoPolicy, *, key_id: str, override: Override | None = None
+    ) -> Entry:
+        """The decision's row: written now, or the one written when this request first came.
+
+        `CONFLICT` when the request id came before with another body, or another key is in use; `FORBIDDEN` for an
+        agent that is not the tenant's; `SYSTEM_STOPPED` (nothing written) when the switch forbids spending.
+        """
+
+        def work(tx: MoneyTransaction) -> Entry:
+            escalated = _escalated(tx, override) if override else None
+            periods = self._guessed_periods(tx)
+            view = tx.view(request.request_id, request.agent_id, counters(request.request_type, periods))
+            self._check_periods(view, periods)
+            desk = Desk(view, self.tenant_id, policy, key_id, self._new_id)
+            entry = desk.decide(request, view, override=override, escalated=escalated)
+            if desk.writes:
+                tx.write(desk.writes)
+            return entry
+
+        return self._store.run(work)
+
+    def decide_many(
+        self, requests: Sequence[ApprovalRequest], policy: CfoPolicy, key_id: str
+    ) -> list[Entry | ChimeraError]:
+        """What `decide` would give for each of up to 50 requests one after the other, in one transaction.
+
+        A request that cannot be decided has its error in its place and leaves the others alone.
+        """
+        if not requests:
+            return []
+        if len(requests) > MOST_AT_ONCE:
+            raise ChimeraError(
+                "VALIDATION_FAILED",
+                f"requests: got {len(requests)}, expected at most {MOST_AT_ONCE} at once",
+                {"requests": {"got": len(requests), "expected": MOST_AT_ONCE}},
+            )
+
+        def work(tx: MoneyTransaction) -> list[Entry | ChimeraError]:
+            periods = self._guessed_periods(tx)
+            keys = sorted({key for request in requests for key in counters(request.request_type, periods)})
+            views = tx.view_many([(request.request_id, request.agent_id) for request in requests], keys)
+            self._check_periods(views[0], periods)
+            desk = Desk(views[0], self.tenant_id, policy, key_id, self._new_id)
+            answers: list[Entry | ChimeraError] = []
+            for request, view in zip(requests, views, strict=True):
+                try:
+                    answers.append(desk.decide(request, view))
+                except ChimeraError as error:
+                    answers.append(error)
+            if desk.writes:
+                tx.write(desk.writes)
+            return answers
+
+        return self._store.run(work)
+
+    def _guessed_periods(self, tx: MoneyTransaction) -> dict[str, str]:
+        """To know which counters to lock, by the clock as last seen; the clock that counts is read after the locks."""
+        return periods_of(self._seen or tx.now())
+
+    def _check_periods(self, view: DecisionView, guessed: Mapping[str, str]) -> None:
+        """Begin again when a period ended between the guess and the locks: other counters are needed then."""
+        self._seen = view.now
+        if periods_of(view.now) != guessed:
+            raise Raced(f"the counters of {dict(guessed)} were locked, it is {view.now.isoformat()}")
+
+    # --- sign, dispatch
+
+    def attach_signature(self, seq: int, kid: str, signature: bytes) -> Entry:
+        """Keep the first signature of a row and give the row with it; an approval becomes SIGNED."""
+
+        def work(tx: MoneyTransaction) -> Entry:
+            tx.sign(seq, kid, signature)
+            entry = tx.entry_at(seq)
+            if entry is None:
+                raise ChimeraError("NOT_FOUND", f"no ledger row {seq}", {"seq": seq})
+            return entry
+
+        return self._store.run(work)
+
+    def attach_signatures(self, signed: Sequence[tuple[int, str, bytes]]) -> list[Entry]:
+        """The same for several rows (seq, kid, signature) in one transaction; the rows in their order."""
+
+        def work(tx: MoneyTransaction) -> list[Entry]:
+            for seq, kid, signature in sorted(signed):  # everybody locks in this order
+                tx.sign(seq, kid, signature)
+            return tx.entries_at([seq for seq, _, _ in signed])
+
+        return self._store.run(work) if signed else []
+
+    def use_key(self, kid: str, purpose: str = "cfo") -> bool:
+        """Whether it is the key in use; the first key of a purpose becomes it, with a KEY row.
+
+        Another key takes over by a KEY row that the key before it signs (usecases/keys.py), never by turning up.
+        """
+
+        def work(tx: MoneyTransaction) -> bool:
+            used = tx.key(purpose)
+            if not used:
+                chain = self._chain(tx)
+                used = tx.key(purpose)  # again, now that nobody else can change it
+                if not used:
+                    tx.write([first_key_row(chain, purpose, kid)])
+                    return True
+            return used == kid
+
+        return self._store.run(work)
+
+    def dispatch(self, claims: Claims, spender: str) -> bool:
+        """Let one spender use the approval, once, before anything is spent. True the first time, False when
+        it asks again.
+
+        `INVALID_SIGNATURE`: not this ledger's approval, ended, or expired. `CONFLICT`: used by another
+        spender, or closed. `SYSTEM_STOPPED`: the switch forbids spending.
+        """
+        if not 0 < len(spender) <= 500:
+            raise ChimeraError("VALIDATION_FAILED", f"spender: got {spender[:80]!r}, expected 1–500 characters")
+
+        def work(tx: MoneyTransaction) -> bool:
+            held = _held(tx, claims.request_id)
+            decision = tx.decision(claims.request_id)
+            if decision is None or decision.body != claims.body:
+                raise ChimeraError("INVALID_SIGNATURE", "the token is not the approval that the ledger has")
+            control = tx.control()
+            check_control(control[0] if control else None)
+            if held.state == "DISPATCHED" and held.spender == spender:
+                return False
+            if held.state in {"DISPATCHED", "SETTLED", "RELEASED"}:
+                raise ChimeraError(
+                    "CONFLICT",
+                    f"the approval of {claims.request_id} is {held.state} already",
+                    {"state": held.state, "spender": held.spender},
+                )
+            if control is None or held.control_epoch != control[1]:
+                raise ChimeraError(
+                    "CONFLICT", "the approval was given before the control switch was last used; ask again"
+                )
+            if held.state != "SIGNED" or not tx.dispatch(claims.request_id, held.state_version, spender):
+                raise ChimeraError(
+                    "INVALID_SIGNATURE",
+                    "the approval has expired or was never signed",
+                    {"state": held.state, "expires_at": held.expires_at.isoformat()},
+                )
+            return True
+
+        return self._store.run(work)
+
+    # --- settle, release, expire, refund
+
+    def settle(
+        self,
+        request_id: str,
+        actual_micros: int,
+        *,
+        made_by: str = "cfo",
+        details: Mapping[str, Any] | None = None,
+        overrun_micros: int = 0,
+    ) -> Entry:
+        """Charge what it really cost (0 … reserved) to the periods of the decision and give the rest back.
+
+        Again with the same amount: the same row. `CONFLICT`: another amount, never dispatched, or closed
+        otherwise. `BUDGET_EXCEEDED`: more than was reserved; the reservation stays as it is.
+
+        `overrun_micros`: what was billed above the reservation, all of which is charged then. It is in no counter, the
+        limit held; an OVERRUN row says so and freezes the category (blockchain: the total) until a person looked.
+        """
+        if actual_micros < 0 or overrun_micros < 0:
+            raise ChimeraError(
+                "VALIDATION_FAILED",
+                f"actual cost: got {actual_micros} micros, {overrun_micros} above the reservation, expected 0 or more",
+            )
+
+        def work(tx: MoneyTransaction) -> Entry:
+            held = _held(tx, request_id)
+            done = tx.resolution(request_id)
+            if done is not None:
+                told = int(done.details.get("overrun_micros", 0))
+                if done.entry_type == "SETTLE" and (done.amount_micros, told) == (actual_micros, overrun_micros):
+                    return done
+                raise _closed(request_id, done)
+            if held.state != "DISPATCHED":
+                raise ChimeraError(
+                    "CONFLICT",
+                    f"{request_id} is {held.state}: only a dispatched approval has costs",
+                    {"state": held.state},
+                )
+            if actual_micros > held.amount_micros or (overrun_micros and actual_micros != held.amount_micros):
+                raise ChimeraError(
+                    "BUDGET_EXCEEDED",
+                    f"{usd(actual_micros)} spent, {usd(held.amount_micros)} USD reserved: the cost was not capped",
+                    {"actual": usd(actual_micros), "reserved": usd(held.amount_micros)},
+                )
+            return self._resolve(
+                tx, held, "SETTLE", actual_micros, made_by, "settled at the real cost", details, overrun_micros
+            )
+
+        return self._store.run(work)
+
+    def release(self, request_id: str, why: str, *, made_by: str = "cfo") -> Entry:
+        """Give all of a reservation back, because nothing was spent. Again: the same row. `CONFLICT` once it
+        is settled."""
+
+        def work(tx: MoneyTransaction) -> Entry:
+            held = _held(tx, request_id)
+            done = tx.resolution(request_id)
+            if done is not None:
+                if done.entry_type == "SETTLE":
+                    raise _closed(request_id, done)
+                return done
+            return self._resolve(tx, held, "RELEASE", 0, made_by, why)
+
+        return self._store.run(work)
+
+    def expire_due(self, limit: int = 100) -> list[Entry]:
+        """Close approvals that ended unused. A dispatched one never expires: its money may be spent."""
+
+        def next_one(tx: MoneyTransaction) -> Entry | None:
+            held = tx.due_reservation(tx.now() - EXPIRY_GRACE)
+            return self._resolve(tx, held, "EXPIRE", 0, "cfo", "not used in time") if held else None
+
+        expired: list[Entry] = []
+        while len(expired) < limit and (entry := self._store.run(next_one)) is not None:
+            expired.append(entry)
+        return expired
+
+    def _resolve(
+        self,
+        tx: MoneyTransaction,
+        held: Reservation,
+        entry_type: str,
+        actual: int,
+        made_by: str,
+        reason: str,
+        details: Mapping[str, Any] | None = None,
+        overrun: int = 0,
+    ) -> Entry:
+        decision = _decision(tx, held.request_id)
+        keys = counters(held.category, held.periods)  # the periods of the decision, also after midnight
+        tx.lock_counters(keys)
+        chain = self._chain(tx)
+        about = _about(decision, held)
+        entry = chain.add(
+            entry_type,
+            amount_micros=actual,
+            made_by=made_by,
+            reason=reason[:200],
+            details={
+                **(details or {}),
+                "reserved_micros": str(held.amount_micros),
+                **({"overrun_micros": str(overrun)} if overrun else {}),
+            },
+            **about,
+        )
+        writes = [
+            Write(
+                entry,
+                move=Move(keys, reserved_micros=-held.amount_micros, spent_micros=actual),
+                resolve=(held.request_id, _STATES[entry_type]),
+            )
+        ]
+        if overrun:
+            scope = scopes_of(held.category)[0]
+            why = f"request {held.request_id} was billed {usd(overrun)} USD above the {usd(actual)} reserved"
+            row = chain.add(
+                "OVERRUN",
+                amount_micros=overrun,
+                made_by=made_by,
+                reason=why,
+                details={
+                    "freeze": [scope],
+                    "why": why,
+                    "measured_micros": str(actual + overrun),
+                    "reserved_micros": str(held.amount_micros),
+                },
+                **about,
+            )
+            writes.append(Write(row, freeze=[scope]))
+        tx.write(writes)
+        return entry
+
+    def refund(self, request_id: str, amount_micros: int, *, key: str, by: str, reason: str) -> Entry:
+        """Book what a vendor gave back (> 0, in all at most what was settled) off the periods of the decision.
+
+        The same `key` again is the same row. `CONFLICT`: the key with another amount, more than was settled, or an
+        approval that is not settled.
+        """
+        if not 0 < amount_micros <= MAX_MICROS or not 0 < len(key) <= 200 or not 0 < len(by) <= 200:
+            raise ChimeraError(
+                "VALIDATION_FAILED",
+                f"refund: got {amount_micros} micros, key {key[:80]!r}, by {by[:80]!r}; expected 1–{MAX_MICROS} micros,"
+                " a key and a name of 1–200 characters",
+                {"amount_micros": amount_micros, "key": key[:80], "by": by[:80]},
+            )
+
+        def work(tx: MoneyTransaction) -> Entry:
+            held = _held(tx, request_id)
+            tx_id = stable_id(self.tenant_id, request_id.lower(), "refund", key)
+            known = tx.entry(tx_id)
+            if known is not None:
+                if known.amount_micros == amount_micros:
+                    return known
+                raise ChimeraError(
+                    "CONFLICT",
+                    f"refund {key[:80]!r} of {request_id} was {usd(known.amount_micros)} USD, got {usd(amount_micros)}",
+                    {"key": key[:80], "amount": usd(known.amount_micros), "seq": known.seq},
+                )
+            done = tx.resolution(request_id)
+            if done is None or done.entry_type != "SETTLE":
+                raise ChimeraError(
+                    "CONFLICT", f"{request_id} is {held.state}: only what was settled is refunded", {"state": held.state}
+                )
+            decision = _decision(tx, request_id)
+            before = tx.refunded(decision.tx_id)
+            if before + amount_micros > done.amount_micros:
+                raise ChimeraError(
+                    "CONFLICT",
+                    f"{usd(amount_micros)} USD is more than can come back of {request_id}:"
+                    f" {usd(done.amount_micros)} settled, {usd(before)} refunded before",
+                    {"settled": usd(done.amount_micros), "refunded": usd(before), "amount": usd(amount_micros)},
+                )
+            keys = counters(held.category, held.periods)
+            tx.lock_counters(keys)
+            entry = self._chain(tx).add(
+                "REFUND",
+                tx_id=tx_id,
+                amount_micros=amount_micros,
+                made_by=by,
+                reason=reason[:200],
+                details={
+                    "key": key,
+                    "refunded_micros": str(before + amount_micros),
+                    "settled_micros": str(done.amount_micros),
+                },
+                **_about(decision, held),
+            )
+            tx.write([Write(entry, move=Move(keys, spent_micros=-amount_micros))])
+            return entry
+
+        return self._store.run(work)
+
+    # --- limits, freezes, refusals
+
+    def set_limit(self, scope: str, kind: str, limit_micros: int, *, by: str, reason: str = "") -> Entry | None:
+        """Change one limit from the current period on; the LIMIT_CHANGE row, or None if it is the limit
+        already.
+
+        A limit below what is used already freezes the current period; what is used stays as it is.
+        """
+        if not 0 < limit_micros <= MAX_MICROS or scope not in SCOPES or kind not in KINDS:
+            raise ChimeraError(
+                "VALIDATION_FAILED",
+                f"limit: got {scope} {kind} {limit_micros}, expected a category of {SCOPES}, a period of"
+                f" {KINDS} and 1–{MAX_MICROS} micros",
+                {"category": scope, "period": kind, "limit_micros": limit_micros},
+            )
+        wanted: dict[tuple[str, str], int] = {(scope, kind): limit_micros}
+        return self._store.run(
+            lambda tx: change_limits(tx, self.tenant_id, wanted, by=by, reason=reason, new_id=self._new_id)
+        )
+
+    def freeze(self, scopes: Sequence[str], reason: str, by: str) -> Entry:
+        """Approve nothing in these scopes from here on; scopes that are frozen already stay as they are.
+
+        Gives the row that froze them: the earlier one when all of them were frozen.
+        """
+        wanted = _scopes(scopes, reason, by)
+
+        def work(tx: MoneyTransaction) -> Entry:
+            chain = self._chain(tx)
+            frozen = tx.frozen()
+            more = [scope for scope in wanted if scope not in frozen]
+            if not more:
+                known = tx.entry(frozen[wanted[0]])
+                assert known is not None
+                return known
+            entry = self._mark(chain, "FREEZE", more, reason, by)
+            tx.write([Write(entry, freeze=more)])
+            return entry
+
+        return self._store.run(work)
+
+    def unfreeze(self, scopes: Sequence[str], reason: str, by: str) -> Entry:
+        """A person looked: approve in these scopes again. `CONFLICT` when none of them is frozen."""
+        wanted = _scopes(scopes, reason, by)
+
+        def work(tx: MoneyTransaction) -> Entry:
+            chain = self._chain(tx)
+            frozen = tx.frozen()
+            thawed = [scope for scope in wanted if scope in frozen]
+            if not thawed:
+                raise ChimeraError(
+                    "CONFLICT", f"{', '.join(wanted)}: not frozen", {"scopes": wanted, "frozen": sorted(frozen)}
+                )
+            entry = self._mark(chain, "UNFREEZE", thawed, reason, by)
+            tx.write([Write(entry, unfreeze=thawed)])
+            return entry
+
+        return self._store.run(work)
+
+    def _mark(self, chain: Chain, entry_type: str, scopes: list[str], reason: str, by: str) -> Entry:
+        details = {"scopes": scopes, "why": reason}
+        return chain.add(
+            entry_type,
+            request_id=self._new_id(),
+            amount_micros=0,
+            made_by=by,
+            reason=reason,
+            details=details,
+            req_sha256=_digest(details),
+        )
+
+    def refuse(
+        self,
+        subject: str,
+        code: str,
+        message: str,
+        raw: Any,
+        agent_id: str | None = None,
+        request_id: str | None = None,
+    ) -> Entry:
+        """Write down that an authenticated caller's request could not be decided; the same again is the same row.
+
+        `raw` is what came: bytes, text or JSON values, of which a hash and 200 characters are kept. Nothing is
+        reserved.
+        """
+        digest, shown = received(raw)
+        who = clean(subject, 200)
+        tx_id = stable_id(self.tenant_id, "refusal", who, code, digest.hex())
+
+        def work(tx: MoneyTransaction) -> Entry:
+            known = tx.entry(tx_id)
+            if known is not None:
+                return known
+            agent = agent_id if agent_id and is_uuid(agent_id) and tx.agent_known(agent_id) else None
+            entry = self._chain(tx).add(
+                "REFUSAL",
+                tx_id=tx_id,
+                request_id=request_id.lower() if request_id and is_uuid(request_id) else tx_id,
+                agent_id=agent,
+                amount_micros=0,
+                made_by=who,
+                code=code,
+                reason=clean(message, 500),
+                details={"subject": who, "received_sha256": digest.hex(), "shown": shown},
+                req_sha256=digest,
+            )
+            tx.write([Write(entry)])
+            return entry
+
+        return self._store.run(work)
+
+    def _chain(self, tx: MoneyTransaction) -> Chain:
+        return _chain(tx, self.tenant_id, self._new_id)
+
+
+def change_limits(
+    tx: MoneyTransaction,
+    tenant_id: str,
+    wanted: Mapping[tuple[str, str], int],
+    *,
+    by: str,
+    reason: str,
+    new_id: Callable[[], str] = ids.new_id,
+) -> Entry | None:
+    """Several limits (micros by scope and kind) as one LIMIT_CHANGE row in an open transaction; None if nothing changes."""
+    before = tx.lock_limits()
+    changes = [
+        LimitChange(scope, kind, before.get((scope, kind)), micros)
+        for (scope, kind), micros in sorted(wanted.items())
+        if before.get((scope, kind)) != micros
+    ]
+    if not changes:
+        return None
+    current = periods_of(tx.now())
+    tx.lock_counters([(change.scope, change.kind, current[change.kind]) for change in changes])
+    details = {"changes": [change.as_json() for change in changes]}
+    entry = _chain(tx, tenant_id, new_id).add(
+        "LIMIT_CHANGE",
+        request_id=new_id(),
+        amount_micros=0,
+        made_by=by,
+        reason=reason[:200],
+        periods=current,
+        details=details,
+        req_sha256=_digest(details),
+    )
+    tx.write([Write(entry, limits={(change.scope, change.kind): change.after for change in changes})])
+    return entry
+
+
+def _chain(tx: MoneyTransaction, tenant_id: str, new_id: Callable[[], str]) -> Chain:
+    """The chain's end, locked: the last lock, and the clock is read after it."""
+    seq, digest = tx.head()
+    return Chain(tenant_id, seq, digest, tx.now(), tx.key("cfo"), new_id)
+
+
+def _held(tx: MoneyTransaction, request_id: str) -> Reservation:
+    if not is_uuid(request_id):
+        raise ChimeraError("NOT_FOUND", f"no request {request_id[:80]!r}: a request id is a UUID")
+    held = tx.lock_reservation(request_id)
+    if held is None:
+        raise ChimeraError("NOT_FOUND", f"no approval of request {request_id}", {"request_id": request_id})
+    return held
+
+
+def _decision(tx: MoneyTransaction, request_id: str) -> Entry:
+    decision = tx.decision(request_id)
+    if decision is None:
+        raise ChimeraError("INTERNAL", f"the reservation of {request_id} has no decision")
+    return decision
+
+
+def _escalated(tx: MoneyTransaction, override: Override) -> Entry:
+    entry = tx.decision(override.request_id)
+    if entry is None:
+        raise ChimeraError("NOT_FOUND", f"no request {override.request_id}", {"request_id": override.request_id})
+    if entry.decision != "escalated":
+        raise ChimeraError(
+            "CONFLICT",
+            f"request {override.request_id} is {entry.decision}, only an escalated one waits for a person",
+            {"decision": entry.decision},
+        )
+    return entry
+
+
+def _about(decision: Entry, held: Reservation) -> dict[str, Any]:
+    """What every later row of an approval takes over from it, its periods above all."""
+    return {
+        "request_id": decision.request_id,
+        "agent_id": decision.agent_id,
+        "request_type": decision.request_type,
+        "settles": decision.tx_id,
+        "cfo_agent_id": decision.cfo_agent_id,
+        "periods": held.periods,
+        "req_sha256": decision.req_sha256,
+    }
+
+
+def _scopes(scopes: Sequence[str], reason: str, by: str) -> list[str]:
+    wanted = sorted(set(scopes))
+    if not wanted or not set(wanted) <= set(SCOPES) or not 0 < len(reason) <= 500 or not 0 < len(by) <= 200:
+        raise ChimeraError(
+            "VALIDATION_FAILED",
+            f"freeze: got {wanted}, reason {reason[:80]!r}, by {by[:80]!r}; expected some of {SCOPES}, a reason of"
+            " 1–500 and a name of 1–200 characters",
+            {"scopes": wanted, "expected": list(SCOPES)},
+        )
+    return wanted
+
+
+def _digest(details: Mapping[str, Any]) -> bytes:
+    return sha256(rfc8785.dumps(dict(details))).digest()
+
+
+def _closed(request_id: str, done: Entry) -> ChimeraError:
+    return ChimeraError(
+        "CONFLICT",
+        f"{request_id} is closed: {done.entry_type} of {usd(done.amount_micros)} USD",
+        {"entry_type": done.entry_type, "amount": usd(done.amount_micros), "seq": done.seq},
+    )
