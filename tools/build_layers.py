@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS = ("core", "db", "llm")
+LAYERS = ("core", "db", "llm", "migrate")
 PLATFORM = ["--platform", "manylinux_2_28_aarch64", "--platform", "manylinux_2_17_aarch64", "--python-version", "3.13",
             "--implementation", "cp", "--only-binary", ":all:"]  # fmt: skip
 

@@ -19,6 +19,7 @@ def main() -> int:
         "layers/core/requirements",
         "layers/db/requirements",
         "layers/llm/requirements",
+        "layers/migrate/requirements",
     ):
         command = ["uv", "pip", "compile", *OPTIONS, *sys.argv[1:], f"{name}.in", "-o", f"{name}.lock"]
         done = subprocess.run(command, cwd=ROOT, check=False)

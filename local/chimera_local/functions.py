@@ -17,8 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from chimera.domain.agents import database_role
 from chimera.settings import Settings, child_environment
 from chimera_local import frames
+from chimera_local.postgres import as_role
 
 JSON: TypeAlias = Any
 REGION = "us-east-1"
@@ -315,6 +317,7 @@ class LambdaPool:
             AWS_REGION=REGION,
             AWS_DEFAULT_REGION=REGION,
             AWS_EC2_METADATA_DISABLED="true",
+            CHIMERA_DATABASE_URL=as_role(self._settings.database_url, database_role(name)),
             POWERTOOLS_SERVICE_NAME=name,
             TZ=":UTC",
             _HANDLER=f"{self._prefix}.{name}.handler.handler",

@@ -31,12 +31,15 @@ import psutil
 from chimera.domain.prices import cpu_limit_seconds
 from chimera.settings import Settings, child_environment
 from chimera_local.job_supervisor import TIMED_OUT, write_json
+from chimera_local.postgres import as_role
 
 JSON: TypeAlias = Any
 CHECKOUT = Path(__file__).resolve().parents[2]
 DEFAULT_TIMEOUT_SECONDS = 3600
 GRACE_SECONDS = 5.0
 """From SIGTERM to SIGKILL after a timeout."""
+JOB_ROLE = "chimera_artist"
+"""The database role of the containers, which draw from the production's purse."""
 ESSENTIAL = "Essential container in task exited"
 STOP_GRACE_SECONDS = 2.0
 """The same when a job is cancelled: whoever closes the engine waits for it."""
@@ -336,6 +339,7 @@ class _Job:
                 ID_VARIABLE: record["job_id"],
                 "AWS_BATCH_JOB_ATTEMPT": str(number),
                 "AWS_BATCH_JQ_NAME": self._queue,
+                "CHIMERA_DATABASE_URL": as_role(self._settings.database_url, JOB_ROLE),
             },
         )
         supervisor = subprocess.Popen(

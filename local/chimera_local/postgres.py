@@ -29,6 +29,7 @@ import psycopg
 from psycopg import sql
 
 from chimera import migrations
+from chimera.domain.agents import DATABASE_ROLES
 from chimera.errors import ChimeraError
 from chimera_local.lock import held, open_lock, try_lock
 
@@ -41,9 +42,17 @@ MIN_FREE_BYTES = 200 * 1024 * 1024
 START_SECONDS = 60.0
 SOCKET_BYTES = 103
 """Room for a socket's path: 103 bytes on macOS, 107 on Linux."""
-ROLES = {"chimera_owner": "", "chimera_app": "", "chimera_engine": ""}
-DATABASES = {"chimera": ("chimera_owner", ("chimera_app",)), "workflows": ("chimera_engine", ())}
+ROLES = ("chimera_owner", "chimera_engine", *DATABASE_ROLES)
+DATABASES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "chimera": ("chimera_owner", DATABASE_ROLES),
+    "workflows": ("chimera_engine", ()),
+}
 """Database: (owner, who else may connect)."""
+
+
+def as_role(url: str, role: str) -> str:
+    """The address of the same database for another role; an address that names no role stays as it is."""
+    return re.sub(r"^(postgres(?:ql)?://)chimera_app@", rf"\g<1>{role}@", url)
 
 
 @dataclass(frozen=True)
@@ -303,7 +312,8 @@ class EmbeddedPostgres:
                     connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, sql.Identifier(role)))
         with psycopg.connect(self._url("postgres", "chimera"), autocommit=True) as connection:
             # again every time, for a kill -9 may have come between any two of these
-            connection.execute("GRANT CONNECT ON DATABASE chimera TO chimera_app")
+            for role in DATABASE_ROLES:
+                connection.execute(sql.SQL("GRANT CONNECT ON DATABASE chimera TO {}").format(sql.Identifier(role)))
             if not connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'").fetchone():
                 connection.execute("CREATE EXTENSION vector")
 

@@ -25,6 +25,7 @@ from chimera.adapters.local.keys import KeyFileSigner, KeyFolderVerifier
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.ledger import PostgresLedger
 from chimera.adapters.postgres.tenancy import seed_tenant
+from chimera.domain.agents import DATABASE_ROLES
 from chimera.domain.cfo import CfoPolicy
 from chimera.settings import Settings
 from chimera.usecases.cfo import Cfo
@@ -81,7 +82,8 @@ def _prepare_cluster(admin: psycopg.Connection[tuple[object, ...]], server: _Ser
     admin.execute(sql.SQL("CREATE DATABASE {} OWNER chimera_owner").format(sql.Identifier(TEMPLATE)))
     with psycopg.connect(server.url("postgres", TEMPLATE), autocommit=True) as template:
         template.execute("CREATE EXTENSION vector")
-    admin.execute("CREATE ROLE chimera_app LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE")
+    for role in reversed(DATABASE_ROLES):  # chimera_app, which says that all is there, comes last
+        admin.execute(sql.SQL("CREATE ROLE {} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE").format(sql.Identifier(role)))
     migrations.upgrade(server.url("chimera_owner", TEMPLATE))
 
 

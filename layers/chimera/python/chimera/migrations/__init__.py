@@ -7,8 +7,11 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 
 
-def upgrade(owner_url: str) -> str:
-    """Bring the database to the newest revision as its owner; gives that revision. Safe to run again."""
+def upgrade(owner_url: str, password: str | None = None) -> str:
+    """Bring the database to the newest revision as its owner; gives that revision. Safe to run again.
+
+    `password` is one that is not in the address: an IAM token, say.
+    """
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -16,5 +19,6 @@ def upgrade(owner_url: str) -> str:
     config = Config()
     config.set_main_option("script_location", str(FOLDER))
     config.attributes["url"] = owner_url
+    config.attributes["password"] = password
     command.upgrade(config, "head")
     return ScriptDirectory.from_config(config).get_current_head() or ""

@@ -5,6 +5,8 @@ from sqlalchemy import create_engine, pool, text
 from sqlalchemy.engine import make_url
 
 url = make_url(context.config.attributes["url"]).set(drivername="postgresql+psycopg")
+if context.config.attributes.get("password"):
+    url = url.set(password=context.config.attributes["password"])
 engine = create_engine(url, poolclass=pool.NullPool)
 with engine.begin() as connection:
     # a transaction-scoped lock: two processes that start at once migrate one after the other
