@@ -56,13 +56,16 @@ def known_id(value: str, what: str) -> str:
 def keyed_id(tenant_id: str, kind: str, key: str | None) -> str:
     """The id that an Idempotency-Key stands for, a new one without it; `VALIDATION_FAILED` for a key of
     another form."""
-    if key is None:
-        return new_id()
-    if not re.fullmatch(r"[\x21-\x7e]{1,200}", key):
+    return new_id() if checked_key(key) is None else stable_id(tenant_id, kind, str(key))
+
+
+def checked_key(key: str | None) -> str | None:
+    """The Idempotency-Key, or None without one; `VALIDATION_FAILED` for one of another form."""
+    if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,200}", key):
         expected = "1–200 visible ASCII characters"
         raise ChimeraError(
             "VALIDATION_FAILED",
             f"Idempotency-Key: got {key[:80]!r}, expected {expected}",
             {"Idempotency-Key": {"got": key[:80], "expected": expected}},
         )
-    return stable_id(tenant_id, kind, key)
+    return key

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from chimera.domain.models import Decision, Model, RequestType, Verdict
-from chimera.domain.money import MICROS, to_micros
+from chimera.domain.models import Model, Verdict
 from chimera.domain.options import RunOptions
 
 T = TypeVar("T")
@@ -20,10 +18,6 @@ Stage = Literal["draft", "generating", "review", "ready", "published", "failed"]
 ReviewStatus = Literal["pending", "approved", "rejected", "expired"]
 PublicationStatus = Literal["scheduled", "publishing", "published", "failed", "unknown"]
 Health = Literal["healthy", "degraded", "unhealthy"]
-
-
-def _limit(value: Any) -> Decimal:
-    return Decimal(to_micros(value, "limit")) / MICROS
 
 
 # --- requests: unknown fields are refused
@@ -44,22 +38,6 @@ class ReviewDecision(Model):
 
     content_hash: str = Field(min_length=1, max_length=200)
     note: Note = ""
-
-
-class SpendDecision(Model):
-    """A person's decision about an escalated request."""
-
-    decision: Literal["approved", "rejected"]
-    note: Note = ""
-
-
-class BudgetLimit(Model):
-    """A new limit, from the current period on."""
-
-    period: Literal["daily", "weekly", "monthly"]
-    category: Literal["total", "api_call", "compute", "storage"]
-    limit: Annotated[Decimal, BeforeValidator(_limit)] = Field(description="USD: a decimal string, or a number")
-    reason: str = Field(default="", max_length=200)
 
 
 class OperationRequest(Model):
@@ -107,6 +85,7 @@ class Components(View):
 
     database: Health
     budget_store: Health
+    ledger: Health
     media_store: Health
     workflows: Health
     mcp_layer: Literal["healthy", "degraded", "unhealthy", "not_installed"]
@@ -114,7 +93,7 @@ class Components(View):
 
 
 class HealthReport(View):
-    """`unhealthy` without a database, `degraded` when another part is away."""
+    """`unhealthy` without a database, `degraded` when another part is away or the budgets do not fit the ledger."""
 
     status: Health
     components: Components
@@ -315,119 +294,6 @@ class ReviewDetail(ReviewView):
     report: ReportView | None = None
 
 
-class ApprovalAnswer(View):
-    """The CFO's answer. `token` is what a spender shows."""
-
-    request_id: str
-    decision: Decision
-    approved: bool
-    reason: str
-    code: str
-    amount: Money
-    risk_score: float
-    approval_signature: str | None
-    token: dict[str, Any] | None
-    budget_remaining: dict[str, str]
-    conditions: list[str]
-    expires_at: datetime | None
-    execution_time_ms: int
-
-
-class DecisionView(View):
-    """A decision in the ledger, with where its money is."""
-
-    request_id: str
-    agent_id: str | None
-    request_type: RequestType | None
-    decision: Decision | None
-    code: str
-    reason: str
-    justification: str
-    amount: Money
-    currency: str
-    projected_roi: str | None
-    risk_score: float | None
-    made_by: str
-    override_of: str | None
-    seq: int
-    expires_at: datetime | None
-    created_at: datetime
-
-
-class ApprovalDetail(DecisionView):
-    """A decision, the state of its reservation, what it was settled at, a person's decision about it."""
-
-    state: str = Field(description="RESERVED, SIGNED, DISPATCHED, SETTLED, RELEASED, EXPIRED, REJECTED or ESCALATED")
-    settled: Money | None
-    decided_by_person: DecisionView | None
-
-
-class SpendDecided(View):
-    """A person's decision about an escalated request. A run that waits asks the CFO itself."""
-
-    request_id: str
-    decision: Literal["approved", "rejected"]
-    by: str
-    review: ReviewView | None
-    approval: ApprovalAnswer | None
-
-
-class LedgerEntry(View):
-    """A row of the ledger; hashes and signature in hex."""
-
-    seq: int
-    tx_id: str
-    entry_type: Literal["DECISION", "SETTLE", "RELEASE", "EXPIRE", "LIMIT_CHANGE"]
-    request_id: str
-    agent_id: str | None
-    request_type: RequestType | None
-    amount: Money
-    currency: str
-    decision: Decision | None
-    code: str
-    reason: str
-    made_by: str
-    settles: str | None
-    override_of: str | None
-    details: dict[str, Any]
-    prev_hash: str
-    row_hash: str
-    signature: str | None
-    signed_by: str | None
-    created_at: datetime
-
-
-class Verified(View):
-    """What recomputing the ledger found."""
-
-    verified: bool
-    entries: int
-    problems: list[str]
-    unsigned: int
-    head: str
-
-
-class BudgetView(View):
-    """A limit and what is left of it in the current period."""
-
-    period: Literal["daily", "weekly", "monthly"]
-    category: str
-    period_id: str
-    period_start: datetime
-    period_end: datetime
-    limit: Money
-    reserved: Money
-    spent: Money
-    remaining: Money
-
-
-class Budgets(View):
-    """Every counter of the current periods."""
-
-    currency: Literal["USD"] = "USD"
-    items: list[BudgetView]
-
-
 class PersonaView(View):
     """A persona."""
 
@@ -458,4 +324,22 @@ class SwitchView(View):
     spending: bool
     changed_by: str
     reason: str
+    epoch: int = Field(description="Approvals of an older epoch cannot be used")
     changed_at: datetime | None
+
+
+class SwitchChange(View):
+    """A use of the switch."""
+
+    at: datetime
+    by: str
+    before: str | None
+    after: str | None
+    epoch: int | None
+    reason: str
+
+
+class SwitchLog(View):
+    """Uses of the switch, newest first."""
+
+    items: list[SwitchChange]

@@ -61,6 +61,16 @@ def decode_parts(cursor: str) -> list[str]:
     return parts
 
 
+def seq_of(cursor: str | None) -> str | None:
+    """The ledger's own cursor, a sequence number, in ours; `VALIDATION_FAILED` for what no page gave."""
+    if cursor is None:
+        return None
+    parts = decode_parts(cursor)
+    if len(parts) != 1 or not (parts[0].isascii() and parts[0].isdigit() and len(parts[0]) <= 18):
+        raise bad_cursor(cursor)
+    return parts[0]
+
+
 def bad_cursor(cursor: str) -> ChimeraError:
     """The error of a cursor that no page gave."""
     expected = "the next_cursor of the page before"

@@ -1,4 +1,4 @@
-"""`/v1/approvals`, `/v1/ledger`, `/v1/budgets`: ask the CFO, see every decision, set limits."""
+"""`/v1/approvals`, `/v1/budgets`: ask the CFO, see every decision, set limits, unfreeze."""
 
 from __future__ import annotations
 
@@ -8,30 +8,29 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 
-from chimera.domain.cfo import PERIOD_NAMES, ApprovalRequest
-from chimera.domain.ledger import BudgetLine, Entry, Page
-from chimera.domain.models import Decision, RequestType
+from chimera.domain.cfo import PERIOD_NAMES
+from chimera.domain.ledger import Entry
+from chimera.domain.models import Decision
 from chimera.domain.money import MICROS, usd
 from chimera.errors import ChimeraError
 from chimera.ports import Row
+from chimera.usecases.budgets import overview
 from chimera.usecases.review import Decide, decide
 from functions.api.call import Call, current, known_id, new_router
-from functions.api.models import (
+from functions.api.models import PageOf, ReviewView
+from functions.api.models_money import (
     ApprovalAnswer,
     ApprovalDetail,
     BudgetLimit,
     Budgets,
-    BudgetView,
     DecisionView,
-    LedgerEntry,
-    PageOf,
-    ReviewView,
     SpendDecided,
     SpendDecision,
-    Verified,
+    SpendRequest,
+    Unfreeze,
 )
-from functions.api.paging import CursorText, Limit, bad_cursor, decode_parts, encode
-from functions.api.views import decision_fields, decision_view, ledger_view
+from functions.api.paging import CursorText, Limit, encode, seq_of
+from functions.api.views import decision_fields, decision_view
 
 router = new_router()
 KINDS = {name: kind for kind, name in PERIOD_NAMES.items()}
@@ -44,9 +43,12 @@ def list_approvals(
     """Every decision of the CFO, whatever it was."""
     call = current(router)
     page = call.app.ledger(call.tenant).entries(
-        limit=limit, cursor=_seq(cursor), decision=decision, entry_type="DECISION"
+        limit=limit, cursor=seq_of(cursor), decision=decision, entry_type="DECISION"
     )
-    return PageOf[DecisionView](items=[decision_view(e) for e in page.entries], next_cursor=_following(page))
+    return PageOf[DecisionView](
+        items=[decision_view(e) for e in page.entries],
+        next_cursor=encode(page.next_cursor) if page.next_cursor else None,
+    )
 
 
 @router.post(
@@ -61,9 +63,13 @@ def list_approvals(
         },
     },
 )
-def ask(body: Annotated[ApprovalRequest, Body()]) -> Response[ApprovalAnswer]:
-    """The same request again gives the first decision again; `request_id` is the idempotency key."""
+def ask(body: Annotated[SpendRequest, Body()]) -> Response[ApprovalAnswer]:
+    """The same request again gives the first decision again; `request_id` is the idempotency key.
+
+    A request that cannot be decided (a field that does not fit, an agent that is not yours) is a REFUSAL row in the ledger.
+    """
     call = current(router)
+    call.who.require_agent(body.agent_id)
     answer = ApprovalAnswer.model_validate(call.app.cfo(call.tenant).approve(body))
     status = 202 if answer.decision == "escalated" else 200
     return Response(status_code=status, content_type="application/json", body=answer)
@@ -113,39 +119,9 @@ def decide_approval(request_id: str, body: Annotated[SpendDecision, Body()]) -> 
     )
 
 
-@router.get("/v1/ledger", tags=["ledger"], summary="Ledger rows, newest first")
-def list_ledger(
-    limit: Limit = 20,
-    cursor: CursorText = None,
-    agent_id: Annotated[str | None, Query(max_length=36)] = None,
-    decision: Annotated[Decision | None, Query()] = None,
-    request_type: Annotated[RequestType | None, Query()] = None,
-) -> PageOf[LedgerEntry]:
-    """Every decision, settlement, release, expiry and change of limits."""
-    call = current(router)
-    page = call.app.ledger(call.tenant).entries(
-        limit=limit, cursor=_seq(cursor), agent_id=agent_id, decision=decision, request_type=request_type
-    )
-    return PageOf[LedgerEntry](items=[ledger_view(e) for e in page.entries], next_cursor=_following(page))
-
-
-@router.get("/v1/ledger/verify", tags=["ledger"], summary="Recompute the whole ledger")
-def verify_ledger() -> Verified:
-    """Chain, signatures and counters; a change made behind the ledger's back is found."""
-    call = current(router)
-    return Verified.model_validate(call.app.ledger(call.tenant).verify(call.app.verifier))
-
-
-@router.get("/v1/ledger/<entry_id>", tags=["ledger"], summary="A ledger row")
-def get_entry(entry_id: str) -> LedgerEntry:
-    """By its sequence number or transaction id."""
-    call = current(router)
-    return ledger_view(call.app.overview(call.tenant).ledger_entry(entry_id))
-
-
 @router.get("/v1/budgets", tags=["budgets"], summary="Limits and what is left")
 def get_budgets() -> Budgets:
-    """This UTC day, ISO week and month, in total and for each category."""
+    """This UTC day, ISO week and month, in total and for each category, with forecast, warnings and what is open."""
     call = current(router)
     return _budgets(call)
 
@@ -161,6 +137,15 @@ def set_budget(body: Annotated[BudgetLimit, Body()]) -> Budgets:
     call.app.ledger(call.tenant).set_limit(
         body.category, KINDS[body.period], int(body.limit * MICROS), by=call.who.subject, reason=body.reason
     )
+    return _budgets(call)
+
+
+@router.post("/v1/budgets/unfreeze", tags=["budgets"], summary="Unfreeze a category (operator)")
+def unfreeze(body: Annotated[Unfreeze, Body()]) -> Budgets:
+    """After an overrun or a mismatch was looked at; a row of the ledger."""
+    call = current(router)
+    call.app.ledger(call.tenant).unfreeze([body.category], body.reason, by=call.who.subject)
+    call.app.cfo(call.tenant).sweep()
     return _budgets(call)
 
 
@@ -191,31 +176,5 @@ def _override(call: Call, entry: Entry, body: SpendDecision) -> ApprovalAnswer:
 
 
 def _budgets(call: Call) -> Budgets:
-    lines = call.app.ledger(call.tenant).budgets()
-    return Budgets(items=[_budget(line) for line in lines])
-
-
-def _budget(line: BudgetLine) -> BudgetView:
-    return BudgetView(
-        **{
-            **vars(line),
-            "limit": usd(line.limit_micros),
-            "reserved": usd(line.reserved_micros),
-            "spent": usd(line.spent_micros),
-            "remaining": usd(line.remaining_micros),
-        }
-    )
-
-
-def _seq(cursor: str | None) -> str | None:
-    """The ledger's own cursor, a sequence number, in ours."""
-    if cursor is None:
-        return None
-    parts = decode_parts(cursor)
-    if len(parts) != 1 or not (parts[0].isascii() and parts[0].isdigit() and len(parts[0]) <= 18):
-        raise bad_cursor(cursor)
-    return parts[0]
-
-
-def _following(page: Page) -> str | None:
-    return encode(page.next_cursor) if page.next_cursor else None
+    app, tenant = call.app, call.tenant
+    return Budgets.model_validate(overview(app.ledger(tenant), app.money_views(tenant), app.clock.now()))

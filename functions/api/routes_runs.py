@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Que
 
 from chimera.domain.options import RunOptions
 from chimera.errors import ChimeraError
+from chimera.usecases.cost_report import cost_report
 from chimera.usecases.executions import executions_of_content, executions_of_run, histories
 from chimera.usecases.reporting import stages_of
 from chimera.usecases.run_report import build_report
@@ -23,6 +24,7 @@ from functions.api.models import (
     Started,
     Timeline,
 )
+from functions.api.models_money import CostReport
 from functions.api.paging import CursorText, Limit, decode, page_of
 from functions.api.sources import refuse_local_sources
 from functions.api.timeline import timeline
@@ -127,3 +129,11 @@ def content_timeline(content_id: str) -> Timeline:
     call = current(router)
     row = call.app.content(call.tenant).get(known_id(content_id, "content"))
     return timeline(call.app, executions_of_content(call.app, call.tenant, row))
+
+
+@router.get("/v1/content/<content_id>/costs", tags=["content"], summary="What it cost, call by call")
+def content_costs(content_id: str) -> CostReport:
+    """Each call's worst case against what it came to, estimate against actual, and what the CFO had reserved."""
+    call = current(router)
+    row = call.app.content(call.tenant).get(known_id(content_id, "content"))
+    return CostReport.model_validate(cost_report(call.app, call.tenant, row))

@@ -11,11 +11,21 @@ from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 
 from chimera.adapters.postgres.overview import COUNTS
+from chimera.bootstrap import App
 from chimera.domain.cfo import SPENDING_STATES
 from chimera.errors import ChimeraError
 from chimera.ports import Row
 from functions.api.call import current, new_router
-from functions.api.models import Components, Health, HealthReport, OperationRequest, SwitchView
+from functions.api.models import (
+    Components,
+    Health,
+    HealthReport,
+    OperationRequest,
+    SwitchChange,
+    SwitchLog,
+    SwitchView,
+)
+from functions.api.paging import Limit
 
 router = new_router()
 NO_REASON = OperationRequest()
@@ -40,6 +50,7 @@ def health() -> Response[HealthReport]:
     parts: dict[str, Health] = {
         "database": database,
         "budget_store": _state(overview.budget_rows) if database == "healthy" else "unhealthy",
+        "ledger": _ledger(app) if database == "healthy" else "unhealthy",
         "media_store": _state(lambda: app.media.exists("health/probe")),
         "workflows": _state(lambda: app.workflows.describe("supervisor:health-probe")),
     }
@@ -103,6 +114,17 @@ def pause_publishing(body: Annotated[OperationRequest, Body()] = NO_REASON) -> S
     return _switch(call.app.controls(call.tenant).set("PAUSE_PUBLISH", by=call.who.subject, reason=body.reason))
 
 
+@router.post(
+    "/v1/operations/pause-spending",
+    tags=["system"],
+    summary="Spend nothing (operator)",
+)
+def pause_spending(body: Annotated[OperationRequest, Body()] = NO_REASON) -> SwitchView:
+    """What is paid for still goes out; approvals not used yet are worth nothing. Again is the same."""
+    call = current(router)
+    return _switch(call.app.controls(call.tenant).set("PAUSE_SPEND", by=call.who.subject, reason=body.reason))
+
+
 @router.post("/v1/operations/stop", tags=["system"], summary="Emergency stop (operator)")
 def stop(body: Annotated[OperationRequest, Body()] = NO_REASON) -> SwitchView:
     """From now on nothing is spent and nothing goes out; approvals not used yet are worth nothing."""
@@ -117,6 +139,26 @@ def resume(body: Annotated[OperationRequest, Body()] = NO_REASON) -> SwitchView:
     return _switch(call.app.controls(call.tenant).set("RUN", by=call.who.subject, reason=body.reason))
 
 
+@router.get("/v1/operations/log", tags=["system"], summary="Who used the switch")
+def switch_log(limit: Limit = 20) -> SwitchLog:
+    """Newest first, from the audit log."""
+    call = current(router)
+    rows = call.app.money_views(call.tenant).audited(["control.set"], limit)
+    return SwitchLog(items=[_change(row) for row in rows])
+
+
+def _change(row: Row) -> SwitchChange:
+    after = row["after"]
+    return SwitchChange(
+        at=row["created_at"],
+        by=row["by"],
+        before=row["before"].get("state"),
+        after=after.get("state"),
+        epoch=after.get("epoch"),
+        reason=after.get("reason", ""),
+    )
+
+
 def _state(probe: Callable[[], Any]) -> Health:
     """Healthy if the part answers, also with "there is none"."""
     try:
@@ -126,6 +168,13 @@ def _state(probe: Callable[[], Any]) -> Health:
     except (OSError, psycopg.Error):
         return "unhealthy"
     return "healthy"
+
+
+def _ledger(app: App) -> Health:
+    """Degraded while the recovery job's last check found what does not fit (docs/recovery.md)."""
+    trouble: list[str] = []
+    state = _state(lambda: trouble.extend(app.books(app.settings.tenant_id).trouble()))
+    return "degraded" if trouble else state
 
 
 def _help(name: str, label: str) -> str:
@@ -140,5 +189,6 @@ def _switch(row: Row) -> SwitchView:
         spending=state in SPENDING_STATES,
         changed_by=row["changed_by"],
         reason=row["reason"],
+        epoch=row["epoch"],
         changed_at=row["updated_at"],
     )

@@ -20,7 +20,9 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import (
 from chimera.bootstrap import App
 from chimera.errors import ChimeraError
 from functions.api import (
+    routes_ledger,
     routes_money,
+    routes_proof,
     routes_publications,
     routes_reviews,
     routes_runs,
@@ -31,6 +33,7 @@ from functions.api.access import caller_of, needed_role
 from functions.api.body import parse_object, with_text_body
 from functions.api.call import CONTEXT_KEY, Call
 from functions.api.docs import docs_response, openapi_json
+from functions.api.refusals import enter_refusal
 
 logger = logging.getLogger("chimera.api")
 # what these say is about our machine, not about the request: it is for the log
@@ -46,7 +49,16 @@ resolver = APIGatewayHttpResolver(
     json_body_deserializer=parse_object,
     response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
 )
-for module in (routes_system, routes_trends, routes_runs, routes_money, routes_reviews, routes_publications):
+for module in (
+    routes_system,
+    routes_trends,
+    routes_runs,
+    routes_money,
+    routes_ledger,
+    routes_proof,
+    routes_reviews,
+    routes_publications,
+):
     resolver.include_router(module.router)
 
 
@@ -65,11 +77,20 @@ def respond(event: Any, context: Any, app: App) -> dict[str, Any]:
         caller = caller_of(event) if role else None
         if caller and role:
             caller.require(role)
-        checked = {**with_text_body(event), "rawPath": path}
     except ChimeraError as error:
         return _finished(_built(_failure(error)), request)
-    resolver.append_context(**{CONTEXT_KEY: Call(app, caller)})  # type: ignore[no-untyped-call]
-    return _finished(resolver.resolve(checked, context), request)
+    call = Call(app, caller)
+    try:
+        event = {**with_text_body(event), "rawPath": path}
+        resolver.append_context(**{CONTEXT_KEY: call})  # type: ignore[no-untyped-call]
+        answer = resolver.resolve(event, context)
+    except ChimeraError as error:
+        answer = _built(_failure(error))
+    try:
+        enter_refusal(call, method, path, event, answer)
+    except ChimeraError as error:
+        answer = _built(_failure(error))
+    return _finished(answer, request)
 
 
 @resolver.get("/openapi.json", include_in_schema=False, enable_validation=False)

@@ -14,8 +14,6 @@ from chimera.usecases.scope import Scope
 from functions.api.models import (
     ContentDetail,
     ContentView,
-    DecisionView,
-    LedgerEntry,
     PublicationView,
     ReportView,
     ReviewLinks,
@@ -23,6 +21,7 @@ from functions.api.models import (
     RunView,
     TrendView,
 )
+from functions.api.models_money import DecisionView, LedgerEntry
 
 LINK_SECONDS = 300
 

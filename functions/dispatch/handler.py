@@ -11,4 +11,4 @@ from chimera.usecases.spending import Dispatch, dispatch
 @function(Dispatch)
 def handler(event: Dispatch, app: App) -> dict[str, Any]:
     """From here on money may be spent."""
-    return dispatch(event, app.cfo(event.tenant_id), app.content(event.tenant_id))
+    return dispatch(event, app.gateway(event.tenant_id), app.made(event), app.content(event.tenant_id))

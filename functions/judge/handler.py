@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from chimera.bootstrap import App, function
-from chimera.usecases.scope import Scope
-from chimera.usecases.verdict import judge
+from chimera.usecases.verdict import Judge, judge
 
 
-@function(Scope)
-def handler(event: Scope, app: App) -> dict[str, Any]:
+@function(Judge)
+def handler(event: Judge, app: App) -> dict[str, Any]:
     """The report is in the content's folder; a check that cannot answer means review."""
-    return judge(app.made(event), list(app.providers("checks").values()))
+    purse = app.purse(event, event.request_id)
+    return judge(app.made(event), list(app.providers("checks", purse.at("judge")).values()), purse)

@@ -12,4 +12,5 @@ from chimera.usecases.production import Produce, check_approval, paint
 def handler(event: Produce, app: App) -> dict[str, Any]:
     """Nothing is painted without a valid approval."""
     check_approval(event, app.verifier, app.clock)
-    return paint(app.made(event), app.first("canvases"))
+    purse = app.purse(event, event.approval["request_id"])
+    return paint(app.made(event), app.first("canvases", purse.at("pictures")), purse)

@@ -11,4 +11,5 @@ from chimera.usecases.spending import Settle, settle
 @function(Settle)
 def handler(event: Settle, app: App) -> dict[str, Any]:
     """The rest of the reservation goes back."""
-    return settle(event, app.cfo(event.tenant_id), app.made(event), app.content(event.tenant_id))
+    tenant = event.tenant_id
+    return settle(event, app.cfo(tenant), app.gateway(tenant), app.made(event), app.content(tenant))

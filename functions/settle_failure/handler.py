@@ -11,4 +11,5 @@ from chimera.usecases.spending import Settle, settle_failure
 @function(Settle)
 def handler(event: Settle, app: App) -> dict[str, Any]:
     """Also when nothing was spent."""
-    return settle_failure(event, app.cfo(event.tenant_id), app.made(event), app.content(event.tenant_id))
+    tenant = event.tenant_id
+    return settle_failure(event, app.cfo(tenant), app.gateway(tenant), app.made(event), app.content(tenant))

@@ -12,4 +12,5 @@ from chimera.usecases.production import Produce, check_approval, speak
 def handler(event: Produce, app: App) -> dict[str, Any]:
     """Nothing is spoken without a valid approval."""
     check_approval(event, app.verifier, app.clock)
-    return speak(app.made(event), app.first("voices"))
+    purse = app.purse(event, event.approval["request_id"])
+    return speak(app.made(event), app.first("voices", purse.at("voice")), purse)

@@ -146,10 +146,10 @@ class World:
         self.start(note)
 
     def catch_up(self) -> None:
-        """What a crash or a decision without an engine left undone: sign, expire, tell waiting runs."""
+        """What a crash or a decision without an engine left undone: recover the money, tell waiting runs."""
         from chimera.usecases.review import deliver_pending
 
-        self.app.cfo(self.tenant).sweep()
+        self.app.recovery(self.tenant).run()
         deliver_pending(self.app.reviews(self.tenant), self.app.workflows)
 
     @property

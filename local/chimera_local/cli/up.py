@@ -89,6 +89,7 @@ def up(port: int, as_json: bool) -> int:
 def start_clock(w: World) -> LocalClock:
     """What happens by the minute: signing and expiry, delivery of decisions, measuring what is due."""
     from chimera.usecases.analyst import measure_due
+    from chimera.usecases.budget_watch import watch
     from chimera.usecases.publisher_sweep import settle_unknown
     from chimera.usecases.review import deliver_pending
 
@@ -98,6 +99,18 @@ def start_clock(w: World) -> LocalClock:
         app = App(settings)
         try:
             app.cfo(tenant).sweep()
+        finally:
+            app.close()
+
+    first = True
+
+    def recovery() -> None:
+        nonlocal first
+        app = App(settings)
+        try:
+            app.recovery(tenant).run(full=first)  # every row at start-up, then what is new
+            first = False
+            watch(tenant, app.ledger(tenant), app.money_views(tenant))
         finally:
             app.close()
 
@@ -125,6 +138,7 @@ def start_clock(w: World) -> LocalClock:
     clock = LocalClock()
     clock.every("unsettled_publications", unsettled, seconds=60)
     clock.every("cfo_sweep", cfo_sweep, seconds=10)
+    clock.every("recovery", recovery, seconds=60)
     clock.every("review_delivery", deliveries, seconds=10)
     clock.every("measure_due", measurements, seconds=60)
     clock.start()

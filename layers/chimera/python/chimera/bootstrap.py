@@ -15,23 +15,38 @@ from chimera.plugins.hookspecs import ProviderContext
 from chimera.settings import Settings, get_settings
 
 if TYPE_CHECKING:
-    from chimera.adapters.local.issuer import LocalIssuer
+    from chimera.adapters.aws.dynamo import Table
+    from chimera.adapters.aws.dynamo_controls import MirroredControls
+    from chimera.adapters.paid.http import Vault
+    from chimera.adapters.local.keys import KeyFiles
     from chimera.adapters.postgres.content import PostgresContent
     from chimera.adapters.postgres.controls import PostgresControls
     from chimera.adapters.postgres.database import Database
     from chimera.adapters.postgres.engagement import PostgresEngagement
     from chimera.adapters.postgres.ledger import PostgresLedger
+    from chimera.adapters.postgres.ledger_export import PostgresExport
+    from chimera.adapters.postgres.money_views import PostgresMoneyViews
+    from chimera.adapters.postgres.ledger_verify import LedgerReport, SealSource
     from chimera.adapters.postgres.overview import PostgresOverview
     from chimera.adapters.postgres.personas import PostgresPersonas
     from chimera.adapters.postgres.publications import PostgresPublications
+    from chimera.adapters.postgres.recovery import PostgresRecovery
     from chimera.adapters.postgres.reviews import PostgresReviews
     from chimera.adapters.postgres.runs import PostgresRuns
+    from chimera.adapters.postgres.schema import PostgresSchema
+    from chimera.adapters.postgres.seals import PostgresSeals
     from chimera.adapters.postgres.tasks import PostgresTasks
     from chimera.adapters.postgres.trends import PostgresTrends
-    from chimera.ports import Clock, MediaStore, PageReader, Signer, Source, Verifier, Workflows
+    from chimera.allowance_ports import AllowanceStore
+    from chimera.ports import Clock, MediaStore, PageReader, Signer, Source, TokenIssuer, Verifier, Workflows
+    from chimera.purse import Purse
     from chimera.usecases.cfo import Cfo
+    from chimera.usecases.keys import Keys
     from chimera.usecases.production import MadeContent
+    from chimera.usecases.recovery import Recovery
     from chimera.usecases.scope import Scope
+    from chimera.usecases.sealing import SealAnchor, Sealer
+    from chimera.usecases.spend_gateway import SpendGateway
 
 Event = TypeVar("Event", bound=BaseModel)
 
@@ -54,11 +69,41 @@ class App:
         """The database, as the application's role."""
         from chimera.adapters.postgres.database import Database
 
-        return Database(self.settings.database_url)
+        given = self.settings
+        if not given.database_iam:
+            return Database(given.database_url)
+        from chimera.adapters.aws.rds import iam_password
+
+        return Database(
+            given.database_url, password=lambda: iam_password(self.aws("rds"), given.database_url, given.region)
+        )
+
+    @cached_property
+    def schema(self) -> PostgresSchema:
+        """The database as its owner; for migrations only."""
+        from chimera.adapters.postgres.schema import PostgresSchema
+
+        given = self.settings
+        url = given.database_owner_url
+        if not given.database_iam:
+            return PostgresSchema(url, given)
+        from chimera.adapters.aws.rds import iam_password
+
+        return PostgresSchema(url, given, lambda: iam_password(self.aws("rds"), url, given.region))
+
+    def aws(self, service: str) -> Any:
+        """A boto3 client for a service of the stack's region; only on AWS."""
+        from chimera.adapters.aws.clients import client
+
+        return client(service, self.settings.region, self.settings.aws_endpoint)
 
     @cached_property
     def media(self) -> MediaStore:
         """The media store."""
+        if self.settings.world == "aws":
+            from chimera.adapters.aws.media import S3MediaStore
+
+            return S3MediaStore(self.aws("s3"), self.settings.media_bucket)
         from chimera.adapters.local.media import FolderMediaStore
 
         return FolderMediaStore(self.settings.media_path)
@@ -73,20 +118,49 @@ class App:
     @cached_property
     def signer(self) -> Signer:
         """The CFO's key."""
+        if self.settings.world == "aws":
+            from chimera.adapters.aws.keys import KmsSigner
+
+            return KmsSigner(self.aws("kms"), self.settings.cfo_key_arns.split()[0])
         from chimera.adapters.local.keys import KeyFileSigner
 
         return KeyFileSigner(self.settings.keys_path)
 
     @cached_property
+    def key_files(self) -> KeyFiles:
+        """The private keys and their rotation."""
+        from chimera.adapters.local.keys import KeyFiles
+
+        return KeyFiles(self.settings.keys_path)
+
+    @cached_property
+    def seal_signer(self) -> Signer:
+        """The key that signs seals, and nothing else."""
+        if self.settings.world == "aws":
+            from chimera.adapters.aws.keys import KmsSigner
+
+            return KmsSigner(self.aws("kms"), self.settings.seal_key_arns.split()[0])
+        return self.key_files.signer("seal")
+
+    @cached_property
     def verifier(self) -> Verifier:
         """The public keys."""
+        if self.settings.world == "aws":
+            from chimera.adapters.aws.keys import KmsVerifier
+
+            arns = [*self.settings.cfo_key_arns.split(), *self.settings.seal_key_arns.split()]
+            return KmsVerifier(self.aws("kms"), arns)
         from chimera.adapters.local.keys import KeyFolderVerifier
 
         return KeyFolderVerifier(self.settings.keys_path)
 
     @cached_property
-    def issuer(self) -> LocalIssuer:
-        """Tokens for people and publish grants."""
+    def issuer(self) -> TokenIssuer:
+        """Publish grants; on a laptop also tokens for people, which Cognito gives on AWS."""
+        if self.settings.world == "aws":
+            from chimera.adapters.aws.keys import KmsTokenIssuer
+
+            return KmsTokenIssuer(self.aws("kms"), self.settings.grant_key_arn, self.clock)
         from chimera.adapters.local.issuer import LocalIssuer
 
         return LocalIssuer(self.settings.keys_path)
@@ -94,6 +168,10 @@ class App:
     @cached_property
     def workflows(self) -> Workflows:
         """The state machines."""
+        if self.settings.world == "aws":
+            from chimera.adapters.aws.workflows import StepFunctions
+
+            return StepFunctions(self.aws("stepfunctions"), self.settings.workflows_prefix)
         from chimera.adapters.local.workflows import HttpWorkflows
 
         return HttpWorkflows(self.settings.workflows_endpoint, self.settings.workflows_secret)
@@ -105,15 +183,30 @@ class App:
 
         return SafePageReader(self.settings)
 
-    def providers(self, kind: str) -> dict[str, Any]:
-        """Every provider of a kind, by name."""
+    @cached_property
+    def vault(self) -> Vault:
+        """The vendors' keys, given out only together with an open draw."""
+        from chimera.adapters.paid.http import Vault
+
+        if self.settings.world == "aws":
+            from chimera.adapters.aws.secrets import SecretsManager
+
+            return Vault(SecretsManager(self.aws("secretsmanager"), self.settings.secrets_prefix).get)
+        from chimera.settings import secret
+
+        return Vault(secret)
+
+    def providers(self, kind: str, purse: Purse | None = None) -> dict[str, Any]:
+        """Every provider of a kind, by name; without a purse they can pay for nothing."""
+        from chimera.adapters.paid.http import PaidFactory
         from chimera.plugins.loader import providers
 
-        return providers(kind, ProviderContext(settings=self.settings))
+        paid = PaidFactory(lambda: self.vault, purse)
+        return providers(kind, ProviderContext(settings=self.settings, paid=paid))
 
-    def first(self, kind: str) -> Any:
+    def first(self, kind: str, purse: Purse | None = None) -> Any:
         """The provider of a kind with the lowest `priority`."""
-        found = self.providers(kind)
+        found = self.providers(kind, purse)
         if not found:
             raise ChimeraError("NOT_FOUND", f"no provider of kind {kind!r} is installed", {"kind": kind})
         return min(found.values(), key=lambda p: (getattr(p, "priority", 100), p.name))
@@ -167,11 +260,126 @@ class App:
 
         return PostgresLedger(self.db, tenant_id)
 
+    def seals(self, tenant_id: str) -> PostgresSeals:
+        """The recorded seals of a tenant."""
+        from chimera.adapters.postgres.seals import PostgresSeals
+
+        return PostgresSeals(self.db, tenant_id)
+
+    def seal_anchor(self, tenant_id: str) -> SealAnchor:
+        """Where the seals of a tenant are anchored, outside the database."""
+        if self.settings.world == "aws":
+            from chimera.adapters.aws.s3_seals import S3SealAnchor
+
+            given = self.settings
+            return S3SealAnchor(self.aws("s3"), given.seal_bucket, tenant_id, retain_days=given.seal_retain_days)
+        from chimera.adapters.local.seals import FolderSealAnchor
+
+        return FolderSealAnchor(self.settings.seals_path, tenant_id)
+
+    def sealer(self, tenant_id: str) -> Sealer:
+        """Seals the ledger of a tenant and proves that a row is in it."""
+        from chimera.usecases.sealing import Sealer
+
+        seals, anchor, keys = self.seals(tenant_id), self.seal_anchor(tenant_id), self.keys(tenant_id)
+        return Sealer(
+            seals, seals, anchor, self.seal_signer, self.verifier, self.clock, announce=lambda: keys.announce("seal")
+        )
+
+    def keys(self, tenant_id: str) -> Keys:
+        """Which key signs what in the ledger of a tenant, and their rotation."""
+        from chimera.adapters.postgres.money import PostgresMoney
+        from chimera.usecases.keys import GivenKeys, Keys
+
+        on_aws = self.settings.world == "aws"
+        return Keys(
+            PostgresMoney(self.db, tenant_id),
+            GivenKeys(cfo=lambda: self.signer, seal=lambda: self.seal_signer) if on_aws else self.key_files,
+            sweep=lambda: self.cfo(tenant_id).sweep(),
+            seal=lambda: self.sealer(tenant_id).seal_due(force=True),
+        )
+
+    def ledger_export(self, tenant_id: str) -> PostgresExport:
+        """The ledger of a tenant as an export reads it."""
+        from chimera.adapters.postgres.ledger_export import PostgresExport
+
+        return PostgresExport(self.db, tenant_id)
+
     def cfo(self, tenant_id: str) -> Cfo:
         """The CFO of a tenant."""
         from chimera.usecases.cfo import Cfo, policy_of
 
         return Cfo(self.ledger(tenant_id), self.signer, self.verifier, self.clock, policy_of(self.settings))
+
+    @cached_property
+    def dynamo(self) -> Table:
+        """The DynamoDB table; only on AWS."""
+        from chimera.adapters.aws.dynamo import Table
+
+        return Table(client=self.aws("dynamodb"), name=self.settings.dynamo_table)
+
+    def allowances(self, tenant_id: str) -> AllowanceStore:
+        """What paid calls of a tenant draw from: Postgres on a laptop, DynamoDB on AWS."""
+        if self.settings.world == "aws":
+            from chimera.adapters.aws.dynamo_allowances import DynamoAllowances
+
+            return DynamoAllowances(self.dynamo, tenant_id, self.clock)
+        from chimera.adapters.postgres.allowances import PostgresAllowances
+
+        return PostgresAllowances(self.db, tenant_id)
+
+    def gateway(self, tenant_id: str) -> SpendGateway:
+        """Where an approval becomes a purse."""
+        from chimera.usecases.spend_gateway import SpendGateway
+
+        return SpendGateway(self.cfo(tenant_id), self.allowances(tenant_id), self.verifier, self.clock)
+
+    def purse(self, scope: Scope, request_id: str) -> Purse:
+        """The purse of a production that was dispatched: what its steps are paid from."""
+        from chimera.purse import Purse
+
+        return Purse(self.allowances(scope.tenant_id), request_id)
+
+    def verify_ledger(self, tenant_id: str, **options: Any) -> LedgerReport:
+        """Verify a tenant's ledger against its seals; `options` as of `adapters.postgres.ledger_verify.verify_ledger`."""
+        from chimera.adapters.postgres.ledger_verify import verify_ledger
+
+        options = {"seals": self.seal_source(tenant_id), "processes": None if self.settings.world == "local" else 1} | options
+        return verify_ledger(self.db, tenant_id, self.verifier, **options)
+
+    def seal_source(self, tenant_id: str) -> SealSource:
+        """A tenant's seals as they are anchored and as they are recorded."""
+        from chimera.adapters.postgres.ledger_verify import read_seals
+
+        return read_seals(self.seal_anchor(tenant_id).all(), self.seals(tenant_id).recorded)
+
+    def books(self, tenant_id: str) -> PostgresRecovery:
+        """A tenant's counters and waiting approvals, as the recovery job reads them."""
+        from chimera.adapters.postgres.recovery import PostgresRecovery
+
+        # Lambda has no shared memory for a pool of processes
+        processes = None if self.settings.world == "local" else 1
+        return PostgresRecovery(
+            self.db, tenant_id, self.verifier, lambda: self.seal_source(tenant_id), processes=processes
+        )
+
+    def recovery(self, tenant_id: str) -> Recovery:
+        """The recovery job of a tenant."""
+        from chimera.usecases.recovery import Recovery
+        from chimera.usecases.spend_record import ProductionSpend
+
+        books, cfo = self.books(tenant_id), self.cfo(tenant_id)
+        spend = ProductionSpend(
+            tenant_id, books.work_of, self.allowances(tenant_id), cfo, self.media, self.workflows
+        )
+        return Recovery(
+            cfo,
+            self.ledger(tenant_id),
+            books,
+            spend,
+            self.sealer(tenant_id),
+            reconcile_after_seconds=self.settings.reconcile_after_seconds,
+        )
 
     def publications(self, tenant_id: str) -> PostgresPublications:
         """Publications of a tenant."""
@@ -191,11 +399,22 @@ class App:
 
         return PostgresEngagement(self.db, tenant_id)
 
-    def controls(self, tenant_id: str) -> PostgresControls:
+    def controls(self, tenant_id: str) -> PostgresControls | MirroredControls:
         """The control switch of a tenant."""
         from chimera.adapters.postgres.controls import PostgresControls
 
-        return PostgresControls(self.db, tenant_id)
+        rows = PostgresControls(self.db, tenant_id)
+        if self.settings.world == "aws":
+            from chimera.adapters.aws.dynamo_controls import DynamoControls, MirroredControls
+
+            return MirroredControls(rows, DynamoControls(self.dynamo, tenant_id))
+        return rows
+
+    def money_views(self, tenant_id: str) -> PostgresMoneyViews:
+        """What people ask of a tenant's money; decides nothing."""
+        from chimera.adapters.postgres.money_views import PostgresMoneyViews
+
+        return PostgresMoneyViews(self.db, tenant_id)
 
     def overview(self, tenant_id: str) -> PostgresOverview:
         """Reads across a tenant's tables."""
@@ -295,4 +514,7 @@ def container_main(arguments: list[str]) -> int:
     from chimera.usecases.containers import run
 
     app = App()
-    return run(arguments, app.media, Path.cwd())
+    try:
+        return run(arguments, app.media, Path.cwd(), app.purse)
+    finally:
+        app.close()

@@ -23,7 +23,7 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(default=Path(".chimera"), description="Where the laptop keeps everything; never in git")
-    world: Literal["local", "aws"] = Field(default="local", description="Where it runs; only `local` is built so far")
+    world: Literal["local", "aws"] = Field(default="local", description="Where it runs: this machine, or an AWS account")
     tenant_id: str = Field(default=LOCAL_TENANT, description="Whose data the command line works on (a UUID)")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Of the functions' logs in `logs/`"
@@ -35,6 +35,27 @@ class Settings(BaseSettings):
     workflows_endpoint: str = Field(default="", description="Step Functions endpoint on this machine")
     workflows_secret: str = Field(default="", repr=False, description="What that endpoint is asked with")
     public_base_url: str = Field(default="http://127.0.0.1:8787", description="Where `up` serves API and feed")
+
+    # set by the stack for functions and containers on AWS; unused on a laptop
+    region: str = Field(
+        default="us-east-1",
+        validation_alias=AliasChoices("CHIMERA_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
+        description="AWS region",
+    )
+    aws_endpoint: str = Field(default="", description="Stands in for AWS's own endpoints, in tests")
+    database_iam: bool = Field(default=False, description="Log in to the database with IAM tokens, not a password")
+    media_bucket: str = Field(default="", description="S3 bucket of the media")
+    seal_bucket: str = Field(default="", description="S3 bucket (Object Lock) of the ledger's seals")
+    seal_retain_days: int = Field(default=3650, ge=1, le=36_500, description="How long a seal cannot be deleted")
+    workflows_prefix: str = Field(default="", description="ARN of a state machine up to its short name")
+    cfo_key_arns: str = Field(default="", description="KMS keys of the CFO, today's first, separated by spaces")
+    seal_key_arns: str = Field(default="", description="KMS keys of the seals, today's first, separated by spaces")
+    grant_key_arn: str = Field(default="", description="KMS key (RSA_2048) that signs publish grants")
+    secrets_prefix: str = Field(default="chimera/", description="Secrets Manager names begin with this")
+    dynamo_table: str = Field(default="chimera", description="DynamoDB table of allowances and switches (AWS only)")
+    price_list: str = Field(
+        default="", description="Prices that differ from the built-in list, as JSON; see docs/allowances.md"
+    )
 
     # limits in USD: a UTC day, an ISO week, a calendar month; in total and for each category
     daily_budget_limit: Decimal = Field(
@@ -66,6 +87,9 @@ class Settings(BaseSettings):
         default="", description="Such as 'pressure=0.35 timing=0.2'; the rest keep their defaults"
     )
     approval_ttl_seconds: int = Field(default=86_400, ge=60, description="How long an approval may be used")
+    reconcile_after_seconds: int = Field(
+        default=21_600, ge=60, description="How long a dispatched approval waits before recovery settles it"
+    )
 
     # sources: the base addresses are settings so that tests and mirrors can stand in
     http_timeout_seconds: float = Field(default=8.0, gt=0, le=60, description="For a source's or page's whole answer")
@@ -99,6 +123,11 @@ class Settings(BaseSettings):
     def keys_path(self) -> Path:
         """Key files (0600): CFO signing key, seal key, token issuer's key."""
         return self.home_path / "keys"
+
+    @property
+    def seals_path(self) -> Path:
+        """Anchored seals of the ledger, write-once; outside the database on purpose."""
+        return self.home_path / "seals"
 
 
 @lru_cache(maxsize=1)
@@ -138,3 +167,10 @@ def keys_present(names: Iterable[str]) -> set[str]:
 
     found = {**dotenv_values(".env"), **os.environ}
     return {name for name in names if found.get(name)}
+
+
+def secret(name: str) -> str | None:
+    """A vendor's key by its variable's name, from the environment or `.env`; only the vault asks."""
+    from dotenv import dotenv_values
+
+    return os.environ.get(name) or dotenv_values(".env").get(name) or None

@@ -45,6 +45,18 @@ DEFAULT_SHARES = {
 
 BRIEF_TIMEOUT_SECONDS = 120
 """The brief (pages, writer) is ended after this much wall time."""
+JUDGE_TIMEOUT_SECONDS = 120
+"""So is the judge."""
+
+STEP_GB: dict[str, Decimal] = {
+    "brief": BRIEF_GB,
+    "voice": Decimal(FUNCTION_GB),
+    "pictures": Decimal(FUNCTION_GB),
+    "render": Decimal(JOB_GB),
+    "inspect": Decimal(JOB_GB),
+    "judge": BRIEF_GB,
+}
+"""The memory that each step may hold for its whole time."""
 
 
 def _scale(height: int) -> int:
@@ -115,25 +127,31 @@ def function_cost(gb: Decimal | int | str, wall_seconds: Decimal | int | str) ->
     return round_up_to_micros(_number(gb) * _number(wall_seconds) * LAMBDA_GB_SECOND_USD)
 
 
+def step_worst_case(step: str, seconds: int) -> int:
+    """Micros that a step cannot exceed that is ended after `seconds` of wall time: both vCPUs and all its memory for all
+    of it. What the step draws from its allowance before it begins."""
+    if step not in STEP_GB:
+        raise ChimeraError("VALIDATION_FAILED", f"step: got {step[:40]!r}, expected one of {', '.join(STEP_GB)}")
+    gb = STEP_GB[step]
+    return max(compute_cost(cpu_limit_seconds(seconds), gb, seconds), function_cost(gb, seconds))
+
+
+def production_worst_cases(duration_seconds: int, height: int = 1080) -> dict[str, int]:
+    """Each step's worst case in micros; the approval covers their sum."""
+    limits = production_limits(duration_seconds, height)
+    seconds = {name.removesuffix("_seconds"): value for name, value in limits.items()}
+    seconds |= {"brief": BRIEF_TIMEOUT_SECONDS, "judge": JUDGE_TIMEOUT_SECONDS}
+    return {step: step_worst_case(step, seconds[step]) for step in STEP_GB}
+
+
 def production_upper_bound(duration_seconds: int, height: int = 1080) -> int:
     """Micros that a production cannot exceed while its limits are enforced, in whole cents: what the CFO is
     asked for.
 
-    Every step for the whole of its timeout (`production_limits`, `BRIEF_TIMEOUT_SECONDS`) with both vCPUs and
-    all its memory. `height` is the shorter side in pixels.
+    Every step for the whole of its timeout with both vCPUs and all its memory (`production_worst_cases`). `height` is
+    the shorter side in pixels.
     """
-    limits = production_limits(duration_seconds, height)
-    steps: list[tuple[int, Decimal | int]] = [
-        (limits["render_seconds"], JOB_GB),
-        (limits["inspect_seconds"], JOB_GB),
-        (limits["voice_seconds"], FUNCTION_GB),
-        (limits["pictures_seconds"], FUNCTION_GB),
-        (BRIEF_TIMEOUT_SECONDS, BRIEF_GB),
-    ]
-    dearest = sum(
-        max(compute_cost(cpu_limit_seconds(seconds), gb, seconds), function_cost(gb, seconds)) for seconds, gb in steps
-    )
-    return round_up_to_cents(dearest)
+    return round_up_to_cents(sum(production_worst_cases(duration_seconds, height).values()))
 
 
 def expected_production(

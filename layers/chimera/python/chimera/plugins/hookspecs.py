@@ -8,12 +8,13 @@ import heavy libraries inside the factory or the provider's methods.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 if TYPE_CHECKING:
+    from chimera.adapters.paid.http import PaidFactory
     from chimera.ports import Canvas, CheckProvider, Platform, Source, Transcriber, Voice, Writer
     from chimera.settings import Settings
 
@@ -21,11 +22,18 @@ hookspec = pluggy.HookspecMarker("chimera")
 hookimpl = pluggy.HookimplMarker("chimera")
 
 
+def _nothing_to_pay_from() -> PaidFactory:
+    from chimera.adapters.paid.http import PaidFactory
+
+    return PaidFactory()
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProviderContext:
-    """What a provider may use when it is made."""
+    """What a provider may use when it is made. `paid` is the only way to a vendor that costs money."""
 
     settings: Settings
+    paid: PaidFactory = field(default_factory=_nothing_to_pay_from)
 
 
 class ChimeraSpec:

@@ -15,8 +15,9 @@ from typing import Any
 from chimera.errors import ChimeraError
 from chimera.media.models import RenderJob, RenderScene
 from chimera.ports import MediaStore
+from chimera.purse import Purse
 from chimera.usecases.costs import metered
-from chimera.usecases.production import MadeContent
+from chimera.usecases.production import MadeContent, worst_case
 from chimera.usecases.scope import Scope
 
 NAMES = {
@@ -29,20 +30,22 @@ NAMES = {
 }
 
 
-def run(arguments: list[str], media: MediaStore, work: Path) -> int:
-    """Parse the container's command and run it; 0 done, 1 failed (the error's JSON on stderr), 143 asked to stop."""
+def run(arguments: list[str], media: MediaStore, work: Path, purse_of: Callable[[Scope, str], Purse]) -> int:
+    """Parse the container's command and run it, paid from the purse of its approved request; 0 done, 1 failed (the error's JSON on stderr), 143 asked to stop."""
     parser = argparse.ArgumentParser(prog="main.py")
     parser.add_argument("command", choices=["render", "inspect"])
     parser.add_argument("--scope", required=True, help="the production's scope as JSON")
+    parser.add_argument("--request-id", required=True, help="the approved request that the job is paid from")
     asked = parser.parse_args(arguments)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _stop)
     try:
-        made = MadeContent(media, Scope.model_validate_json(asked.scope))
+        scope = Scope.model_validate_json(asked.scope)
+        made, purse = MadeContent(media, scope), purse_of(scope, asked.request_id)
         if asked.command == "render":
-            render_content(made, work, _progress)
+            render_content(made, work, _progress, purse)
         else:
-            inspect_content(made)
+            inspect_content(made, purse)
     except ChimeraError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -64,7 +67,7 @@ def _progress(part: float) -> None:
     sys.stdout.flush()
 
 
-def render_content(made: MadeContent, work: Path, progress: Callable[[float], None]) -> dict[str, Any]:
+def render_content(made: MadeContent, work: Path, progress: Callable[[float], None], purse: Purse) -> dict[str, Any]:
     """Render the brief with its voice and pictures; done before, it is not done again."""
     from chimera.media.render import render
 
@@ -74,8 +77,8 @@ def render_content(made: MadeContent, work: Path, progress: Callable[[float], No
     if known and known["fingerprint"] == fingerprint:
         progress(1.0)
         return known
-    scope = made.scope
-    with metered(made.media, scope.prefix, "render", gigabytes=4) as meter:
+    scope, limit = made.scope, worst_case(made, "render")
+    with metered(made.media, scope.prefix, "render", gigabytes=4, purse=purse, worst_case_micros=limit) as meter:
 
         def onward(part: float) -> None:
             meter.checkpoint()
@@ -135,7 +138,7 @@ def _job(made: MadeContent) -> RenderJob:
     )
 
 
-def inspect_content(made: MadeContent) -> dict[str, Any]:
+def inspect_content(made: MadeContent, purse: Purse) -> dict[str, Any]:
     """Measure the finished file in one decode pass; numbers only, the judge decides."""
     from chimera.media.inspect import inspect
 
@@ -143,10 +146,10 @@ def inspect_content(made: MadeContent) -> dict[str, Any]:
     known = made.read_or_none("reports", "technical.json")
     if known and known.get("sha256") == render["sha256"]:
         return known
-    scope = made.scope
+    scope, limit = made.scope, worst_case(made, "inspect")
     video = made.media.fetch(render["files"]["video"]["key"], Path("video.mp4"))
     vtt = made.media.fetch(render["files"]["vtt"]["key"], Path("captions.vtt"))
-    with metered(made.media, scope.prefix, "inspect", gigabytes=2):
+    with metered(made.media, scope.prefix, "inspect", gigabytes=2, purse=purse, worst_case_micros=limit):
         report = inspect(
             video,
             vtt=vtt,

@@ -15,9 +15,11 @@ from chimera.domain.ids import stable_id
 from chimera.domain.models import Brief, Material, Model, Trend
 from chimera.domain.money import to_micros
 from chimera.domain.options import RunOptions
+from chimera.domain.prices import JUDGE_TIMEOUT_SECONDS, step_worst_case
 from chimera.media.models import SceneSpec, frame_size
 from chimera.media.timeline import unspoken_seconds
 from chimera.ports import Clock, ContentRows, MediaStore, PersonaRows, Verifier
+from chimera.purse import Purse
 from chimera.usecases.costs import metered, noted
 from chimera.usecases.scope import Scope
 
@@ -94,7 +96,14 @@ class MadeContent:
         return Brief.model_validate(self.read("brief", "brief.json"))
 
 
-def speak(made: MadeContent, voice: Any) -> dict[str, Any]:
+def worst_case(made: MadeContent, step: str) -> int:
+    """Micros that a step cannot exceed: the time limit that the state machine ends it at, at its price."""
+    if step == "judge":
+        return step_worst_case(step, JUDGE_TIMEOUT_SECONDS)
+    return step_worst_case(step, int(made.read("brief", "request.json")["limits"][f"{step}_seconds"]))
+
+
+def speak(made: MadeContent, voice: Any, purse: Purse) -> dict[str, Any]:
     """Speak each scene of the brief; the pace is set so that the whole comes near the asked duration."""
     brief, ask = made.brief(), made.read("brief", "material.json")
     texts = [scene.narration for scene in brief.scenes]
@@ -103,8 +112,11 @@ def speak(made: MadeContent, voice: Any) -> dict[str, Any]:
     known = made.read_or_none("audio", "voice.json")
     if known and known["fingerprint"] == fingerprint:
         return _summary(known, reused=True)
-    media, scope = made.media, made.scope
-    with metered(media, scope.prefix, "voice", gigabytes=0.5), tempfile.TemporaryDirectory(prefix="voice-") as folder:
+    media, scope, limit = made.media, made.scope, worst_case(made, "voice")
+    with (
+        metered(media, scope.prefix, "voice", gigabytes=0.5, purse=purse, worst_case_micros=limit),
+        tempfile.TemporaryDirectory(prefix="voice-") as folder,
+    ):
         pace = WORDS_PER_MINUTE
         spoken = _speak_all(voice, texts, voice_id, pace, Path(folder))
         total = sum(s.duration_seconds for s in spoken)
@@ -139,7 +151,7 @@ def _speak_all(voice: Any, texts: list[str], voice_id: str, pace: int, folder: P
     ]
 
 
-def paint(made: MadeContent, canvas: Any) -> dict[str, Any]:
+def paint(made: MadeContent, canvas: Any, purse: Purse) -> dict[str, Any]:
     """Paint a picture for each scene of the brief."""
     brief, ask = made.brief(), made.read("brief", "material.json")
     options = ask["options"]
@@ -150,9 +162,9 @@ def paint(made: MadeContent, canvas: Any) -> dict[str, Any]:
     known = made.read_or_none("pictures", "pictures.json")
     if known and known["fingerprint"] == fingerprint:
         return _summary(known, reused=True)
-    media, scope = made.media, made.scope
+    media, scope, limit = made.media, made.scope, worst_case(made, "pictures")
     with (
-        metered(media, scope.prefix, "pictures", gigabytes=1),
+        metered(media, scope.prefix, "pictures", gigabytes=1, purse=purse, worst_case_micros=limit),
         tempfile.TemporaryDirectory(prefix="pictures-") as folder,
     ):
         scenes = []
@@ -194,12 +206,15 @@ def pixel_rate(size: tuple[int, int], fps: int) -> int:
 def production_facts(made: MadeContent) -> dict[str, Any]:
     """What the whole production used, for the next estimate."""
     lines = noted(made.media, made.scope.prefix)
+    seconds: dict[str, Decimal] = {}
+    for line in lines:
+        seconds[line.step] = seconds.get(line.step, Decimal(0)) + Decimal(line.quantity)
     render = made.read("reports", "render.json")
     return {
         "pixel_rate": pixel_rate((render["width"], render["height"]), render["fps"]),
         "video_seconds": render["duration_seconds"],
         "actual_micros": sum(line.amount_micros for line in lines),
-        "cpu_seconds": {line.step: line.quantity for line in lines},
+        "cpu_seconds": {step: str(used) for step, used in seconds.items()},
     }
 
 

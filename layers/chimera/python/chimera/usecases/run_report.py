@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from chimera.domain.money import usd
 from chimera.errors import ChimeraError
+from chimera.usecases.cost_report import cost_report
 from chimera.usecases.production import approval_request_id
 from chimera.usecases.publisher import receipt_of
 from chimera.usecases.reporting import run_report
 
 if TYPE_CHECKING:
     from chimera.bootstrap import App
+
+COST_PARTS = ("reserved", "drawn", "settled", "refunded", "overrun", "difference_percent", "steps")
 
 
 def build_report(
@@ -27,7 +30,7 @@ def build_report(
             receipt = receipt_of(publication)
             publications.append({**receipt.model_dump(mode="json"), "channel": receipt.channel_id})
     verified = app.ledger(tenant_id).verify(app.verifier)
-    return run_report(
+    report = run_report(
         run=run,
         content=content,
         trend=_trend(app, tenant_id, content),
@@ -40,6 +43,10 @@ def build_report(
         scan=run["summary"].get("scan"),
         elapsed_seconds=elapsed_seconds,
     )
+    if content is not None:
+        costs = cost_report(app, tenant_id, content)
+        report["cost"] |= {name: costs[name] for name in COST_PARTS}
+    return report
 
 
 def _trend(app: App, tenant_id: str, content: dict[str, Any] | None) -> dict[str, Any] | None:

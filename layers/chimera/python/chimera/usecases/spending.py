@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from chimera.domain.allowance import CallItem
 from chimera.domain.ids import stable_id
 from chimera.errors import ChimeraError
 from chimera.ports import ContentRows, RunRows
-from chimera.usecases.cfo import Cfo
+from chimera.usecases.cfo import Asker, Cfo
 from chimera.usecases.costs import noted
 from chimera.usecases.production import MadeContent
 from chimera.usecases.scope import Scope
+from chimera.usecases.spend_gateway import SpendGateway
 
 
 class Approve(Scope):
@@ -41,7 +43,8 @@ class Settle(Scope):
 
 def approve(event: Approve, cfo: Cfo, content: ContentRows) -> dict[str, Any]:
     """Ask the CFO; the same request again gives the first decision again."""
-    answer = cfo.approve(event.request)
+    artist = Asker("artist", frozenset({stable_id(event.tenant_id, "artist")}))  # this machine is the artist's
+    answer = cfo.approve(event.request, asker=artist)
     content.advance(event.content_id, ("draft",), approval_request_id=answer["request_id"])
     return answer
 
@@ -56,17 +59,30 @@ def override(event: OverrideApproval, cfo: Cfo, content: ContentRows, runs: RunR
     return answer
 
 
-def dispatch(event: Dispatch, cfo: Cfo, content: ContentRows) -> dict[str, Any]:
-    """Use the approval, once; only then does the content begin to be made."""
-    agent = stable_id(event.tenant_id, "artist")
-    cfo.dispatch(event.approval.get("token"), event.spender, request_id=event.approval["request_id"], agent_id=agent)
+def dispatch(event: Dispatch, gateway: SpendGateway, made: MadeContent, content: ContentRows) -> dict[str, Any]:
+    """Use the approval, once, and open its allowance; only then does the content begin to be made.
+
+    What the brief used before there was an approval is the first thing that the allowance pays.
+    """
+    purse = gateway.open(
+        event.approval.get("token"),
+        agent_id=stable_id(event.tenant_id, "artist"),
+        spender=event.spender,
+        request_id=event.approval["request_id"],
+    )
+    for line in noted(made.media, event.prefix):
+        if line.step == "brief":
+            item = CallItem(
+                step=line.step, item=line.item, quantity=line.quantity, unit=line.unit, category=line.category
+            )
+            purse.book("brief", line.amount_micros, item)
     content.advance(event.content_id, ("draft", "generating"), stage="generating")
     return {"request_id": event.approval["request_id"]}
 
 
-def settle(event: Settle, cfo: Cfo, made: MadeContent, content: ContentRows) -> dict[str, Any]:
-    """Book the sum of what the steps noted; again books nothing."""
-    lines = noted(made.media, event.prefix)
+def settle(event: Settle, cfo: Cfo, gateway: SpendGateway, made: MadeContent, content: ContentRows) -> dict[str, Any]:
+    """Close the allowance and book what its calls cost (one that never said, at its worst case); again books nothing."""
+    lines = gateway.bill(event.request_id, made.media, event.prefix)
     entry = cfo.settle(event.request_id, lines)
     content.advance(
         event.content_id,
@@ -76,10 +92,12 @@ def settle(event: Settle, cfo: Cfo, made: MadeContent, content: ContentRows) -> 
     return {"request_id": event.request_id, "actual": entry["actual"], "reserved": entry["reserved"]}
 
 
-def settle_failure(event: Settle, cfo: Cfo, made: MadeContent, content: ContentRows) -> dict[str, Any]:
+def settle_failure(
+    event: Settle, cfo: Cfo, gateway: SpendGateway, made: MadeContent, content: ContentRows
+) -> dict[str, Any]:
     """After a failure: what was used was used; an approval that was never dispatched is given back."""
     if cfo.state(event.request_id) == "DISPATCHED":
-        return settle(event, cfo, made, content)
+        return settle(event, cfo, gateway, made, content)
     try:
         return release(event, cfo, content)
     except ChimeraError as error:

@@ -11,9 +11,10 @@ from chimera.domain.judge import POLICY_VERSION, Subject
 from chimera.domain.models import Brief, SafetyReport
 from chimera.errors import ChimeraError, explain
 from chimera.ports import CheckProvider, ContentRows, ReviewRows
+from chimera.purse import Purse
 from chimera.usecases.costs import metered
 from chimera.usecases.judge import review
-from chimera.usecases.production import MadeContent, production_facts
+from chimera.usecases.production import MadeContent, production_facts, worst_case
 from chimera.usecases.scope import Scope
 
 
@@ -29,12 +30,19 @@ def content_hash(brief: Brief, video_sha256: str) -> str:
     return hashlib.sha256(json.dumps(published, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-def judge(made: MadeContent, checks: list[CheckProvider]) -> dict[str, Any]:
+class Judge(Scope):
+    """Input of `judge`: the scope and the approved request that it is paid from."""
+
+    request_id: str
+
+
+def judge(made: MadeContent, checks: list[CheckProvider], purse: Purse) -> dict[str, Any]:
     """Ask every check; the report is kept beside the content. Thinks: it has no database."""
     brief, ask = made.brief(), made.read("brief", "material.json")
     render = made.read("reports", "render.json")
     technical = made.read_or_none("reports", "technical.json")
-    with metered(made.media, made.scope.prefix, "judge", gigabytes=0.5) as meter:
+    prefix, limit = made.scope.prefix, worst_case(made, "judge")
+    with metered(made.media, prefix, "judge", gigabytes=0.5, purse=purse, worst_case_micros=limit) as meter:
         subject = Subject.model_validate(
             {
                 "title": brief.title,

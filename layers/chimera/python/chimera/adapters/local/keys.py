@@ -11,6 +11,7 @@ import sys
 import tempfile
 from hashlib import sha256
 from pathlib import Path
+from typing import ClassVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -52,12 +53,62 @@ class KeyFileSigner:
         return r.to_bytes(32) + s.to_bytes(32)
 
 
+class KeyFiles:
+    """The key files of one folder by purpose, and their rotation.
+
+    A rotation prepares `<name>.next.pem`, and once everything is written down with the old key, `switch` puts it in
+    place. The old private key stays as `<name>.<key id>.retired.pem` (mode 0400), its public key where it was.
+    """
+
+    NAMES: ClassVar[dict[str, str]] = {"cfo": "cfo-signing", "seal": "seal-signing"}
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def signer(self, purpose: str) -> KeyFileSigner:
+        """The key in use, read from its file now."""
+        return KeyFileSigner(self._folder, self.NAMES[purpose])
+
+    def prepare(self, purpose: str) -> KeyFileSigner:
+        """The key that comes next: made once, the same until `switch`."""
+        return KeyFileSigner(self._folder, f"{self.NAMES[purpose]}.next")
+
+    def prepared(self, purpose: str) -> KeyFileSigner | None:
+        """The key that a rotation prepared and did not put in place yet."""
+        path = self._folder / f"{self.NAMES[purpose]}.next.pem"
+        return self.prepare(purpose) if path.exists() else None
+
+    def switch(self, purpose: str) -> None:
+        """Put the prepared key in place, atomically; again, and without a prepared one, is nothing."""
+        name = self.NAMES[purpose]
+        following = self._folder / f"{name}.next.pem"
+        if not following.exists():
+            return
+        old = self.signer(purpose)
+        current = self._folder / f"{name}.pem"
+        _write_once(self._folder, f"{name}.{old.key_id}.retired.pem", current.read_bytes(), 0o400)
+        following.replace(current)
+
+    def public_pem(self, key_id: str) -> str | None:
+        """A public key as PEM, old ones included; None when it is not in the folder."""
+        if not _KID.fullmatch(key_id):
+            return None
+        try:
+            return (self._folder / "public" / f"{key_id}.pem").read_text(encoding="ascii")
+        except (OSError, ValueError):
+            return None
+
+
 class KeyFolderVerifier:
     """Checks signatures with the public keys in `<folder>/public/<key id>.pem`, old ones included."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "public"
         self._keys: dict[str, ec.EllipticCurvePublicKey] = {}
+
+    def __reduce__(self) -> tuple[type[KeyFolderVerifier], tuple[Path]]:
+        """To another process goes the folder; keys are read there again."""
+        return KeyFolderVerifier, (self._folder.parent,)
 
     def verify(self, key_id: str, message: bytes, signature: bytes) -> bool:
         """False for an unknown key, a wrong length or a wrong signature; never raises for bad input."""

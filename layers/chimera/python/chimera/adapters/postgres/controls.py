@@ -58,5 +58,6 @@ class PostgresControls:
                 {"state": state, "by": by, "reason": reason[:500], "step": int(new_epoch)},
             ).fetchone()
             assert changed is not None
-            audit(tx, actor=by, action="control.set", before={"state": before}, after={"state": state})
+            after = {"state": state, "epoch": changed["epoch"], "reason": changed["reason"]}
+            audit(tx, actor=by, action="control.set", before={"state": before}, after=after)
             return changed

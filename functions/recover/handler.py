@@ -1,0 +1,14 @@
+"""Recovers: signs, expires, reconciles, recomputes the books and seals; scheduled each 60 s."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chimera.bootstrap import App, function
+from chimera.usecases.recovery import Recover
+
+
+@function(Recover)
+def handler(event: Recover, app: App) -> dict[str, Any]:
+    """Again is the same; two at once do no harm."""
+    return app.recovery(event.tenant_id or app.settings.tenant_id).run(full=event.full).as_json()

@@ -1,0 +1,14 @@
+"""Remembers: seals what the ledger has written, each minute."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chimera.bootstrap import App, function
+from chimera.usecases.sealing import SealDue, seal_due
+
+
+@function(SealDue)
+def handler(event: SealDue, app: App) -> dict[str, Any]:
+    """Safe to run twice at once and again after a crash."""
+    return seal_due(event, app.sealer(event.tenant_id))
