@@ -6,15 +6,22 @@ import subprocess
 import sys
 from pathlib import Path
 
-ORDER = ("asl_transitions.py", "render.py", "main_job.py")
+ORDER = (
+    ("asl_transitions.py",),
+    ("money_open_loop.py", "--json"),
+    ("money_naive.py", "--json"),
+    ("render.py",),
+    ("main_job.py",),
+)
 
 
 def main() -> int:
     """Run them; the exit code is the worst."""
     worst = 0
-    for name in ORDER:
+    for name, *arguments in ORDER:
         sys.stderr.write(f"{name}\n")
-        worst = max(worst, subprocess.run([sys.executable, str(Path(__file__).parent / name)], check=False).returncode)
+        command = [sys.executable, str(Path(__file__).parent / name), *arguments]
+        worst = max(worst, subprocess.run(command, check=False).returncode)
     return worst
 
 

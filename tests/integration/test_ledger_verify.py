@@ -25,8 +25,8 @@ Tamper = Callable[[psycopg.Connection[Any], str], None]
 
 
 def fill(cfo: Cfo, tenant: str) -> None:
-    """Rows of every kind: limits (1), approvals (2, 4, 6, 7), a settlement (3), a release (5), a rejection
-    (8)."""
+    """Rows of every kind: limits (1), the key (2), approvals (3, 5, 7, 8), a settlement (4), a release (6), a rejection
+    (9)."""
 
     def ask(roi: str = "2.0") -> dict[str, Any]:
         return cfo.approve(
@@ -62,7 +62,7 @@ def test_a_clean_ledger_verifies(make_cfo: MakeCfo, db: Database, tenant: str) -
     assert verify(db, str(uuid.uuid4()), cfo).entries == 0
     fill(cfo, tenant)
     report = verify(db, tenant, cfo)
-    assert (report.verified, report.entries, report.unsigned, report.problems) == (True, 8, 0, [])
+    assert (report.verified, report.entries, report.unsigned, report.problems) == (True, 9, 0, [])
 
 
 @pytest.mark.parametrize("table", ["ledger", "ledger_signature"])
@@ -131,7 +131,7 @@ def _rewrite_rest(c: psycopg.Connection[Any], tenant: str) -> None:
     previous = bytes(32)
     for seq, body in rows:
         fields = json.loads(body)
-        if seq == 2:
+        if seq == 3:
             fields["amount_micros"] = "1000000"
         fields["prev"] = previous.hex()
         forged = json.dumps(fields, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
@@ -147,11 +147,11 @@ def _rewrite_rest(c: psycopg.Connection[Any], tenant: str) -> None:
 
 def _drop_and_close_up(c: psycopg.Connection[Any], tenant: str) -> None:
     """The last row goes, and the head with it: what it did to the counters stays."""
-    c.execute("DELETE FROM ledger_signature WHERE tenant_id = %s AND seq >= 7", (tenant,))
-    c.execute("DELETE FROM ledger WHERE tenant_id = %s AND seq >= 7", (tenant,))
+    c.execute("DELETE FROM ledger_signature WHERE tenant_id = %s AND seq >= 8", (tenant,))
+    c.execute("DELETE FROM ledger WHERE tenant_id = %s AND seq >= 8", (tenant,))
     c.execute(
-        "UPDATE chain_head h SET seq = 6, hash = (SELECT row_hash FROM ledger l WHERE l.tenant_id ="
-        " h.tenant_id AND seq = 6)"
+        "UPDATE chain_head h SET seq = 7, hash = (SELECT row_hash FROM ledger l WHERE l.tenant_id ="
+        " h.tenant_id AND seq = 7)"
         " WHERE tenant_id = %s",
         (tenant,),
     )
@@ -160,20 +160,20 @@ def _drop_and_close_up(c: psycopg.Connection[Any], tenant: str) -> None:
 @pytest.mark.parametrize(
     ("name", "tamper"),
     [
-        ("body", _set("body = replace(convert_from(body, 'UTF8'), '10000000', '90000000')::bytea", 2)),
-        ("amount", _set("amount_micros = 1", 2)),
-        ("decision", _set("decision = 'approved'", 8)),
-        ("reason", _set("reason = 'fine'", 8)),
-        ("who", _set("made_by = 'nobody'", 5)),
-        ("details", _set("""details = '{"lines": []}'""", 3)),
-        ("time", _set("created_at = created_at + interval '1 day'", 2)),
-        ("hash", _set("row_hash = prev_hash", 4)),
-        ("previous hash", _set("prev_hash = row_hash", 4)),
-        ("request hash", _set("req_sha256 = prev_hash", 4)),
-        ("period", _set("""periods = '{"D": "2020-01-01", "W": "2020-W01", "M": "2020-01"}'""", 4)),
+        ("body", _set("body = replace(convert_from(body, 'UTF8'), '10000000', '90000000')::bytea", 3)),
+        ("amount", _set("amount_micros = 1", 3)),
+        ("decision", _set("decision = 'approved'", 9)),
+        ("reason", _set("reason = 'fine'", 9)),
+        ("who", _set("made_by = 'nobody'", 6)),
+        ("details", _set("""details = '{"lines": []}'""", 4)),
+        ("time", _set("created_at = created_at + interval '1 day'", 3)),
+        ("hash", _set("row_hash = prev_hash", 5)),
+        ("previous hash", _set("prev_hash = row_hash", 5)),
+        ("request hash", _set("req_sha256 = prev_hash", 5)),
+        ("period", _set("""periods = '{"D": "2020-01-01", "W": "2020-W01", "M": "2020-01"}'""", 5)),
         ("delete the first", _run("DELETE FROM ledger WHERE tenant_id = %(t)s AND seq = 1")),
         ("delete one", _run("DELETE FROM ledger WHERE tenant_id = %(t)s AND seq = 4")),
-        ("delete the last", _run("DELETE FROM ledger WHERE tenant_id = %(t)s AND seq = 8")),
+        ("delete the last", _run("DELETE FROM ledger WHERE tenant_id = %(t)s AND seq = 9")),
         ("delete all", _run("DELETE FROM ledger WHERE tenant_id = %(t)s")),
         ("delete the head", _run("DELETE FROM chain_head WHERE tenant_id = %(t)s")),
         ("truncate the tail", _drop_and_close_up),
@@ -184,21 +184,21 @@ def _drop_and_close_up(c: psycopg.Connection[Any], tenant: str) -> None:
             _run(
                 "INSERT INTO ledger (tx_id, tenant_id, seq, entry_type, request_id, amount_micros, made_by,"
                 " req_sha256,"
-                " body, prev_hash, row_hash, created_at) SELECT gen_random_uuid(), tenant_id, 9,"
+                " body, prev_hash, row_hash, created_at) SELECT gen_random_uuid(), tenant_id, 10,"
                 " 'LIMIT_CHANGE',"
                 " gen_random_uuid(), 0, 'x', req_sha256, body, row_hash, row_hash, created_at FROM ledger"
-                " WHERE tenant_id = %(t)s AND seq = 8"
+                " WHERE tenant_id = %(t)s AND seq = 9"
             ),
         ),
         (
             "swap signatures",
             _run(
                 "UPDATE ledger_signature a SET sig = b.sig FROM ledger_signature b"
-                " WHERE a.tenant_id = %(t)s AND b.tenant_id = %(t)s AND a.seq + b.seq = 8 AND a.seq IN (2, 6)"
+                " WHERE a.tenant_id = %(t)s AND b.tenant_id = %(t)s AND a.seq + b.seq = 10 AND a.seq IN (3, 7)"
             ),
         ),
-        ("another key", _run("UPDATE ledger_signature SET kid = 'x' WHERE tenant_id = %(t)s AND seq = 2")),
-        ("drop a signature", _run("DELETE FROM ledger_signature WHERE tenant_id = %(t)s AND seq = 6")),
+        ("another key", _run("UPDATE ledger_signature SET kid = 'x' WHERE tenant_id = %(t)s AND seq = 3")),
+        ("drop a signature", _run("DELETE FROM ledger_signature WHERE tenant_id = %(t)s AND seq = 7")),
         (
             "spent less",
             _run("UPDATE budget_tracking SET spent_micros = 0 WHERE tenant_id = %(t)s AND scope = 'total'"),
@@ -260,4 +260,4 @@ def test_a_key_that_is_gone_verifies_nothing(make_cfo: MakeCfo, db: Database, te
     KeyFileSigner(tmp_path)
     report = PostgresLedger(db, tenant).verify(KeyFolderVerifier(tmp_path))
     assert not report.verified
-    assert len(report.problems) == 8
+    assert len(report.problems) == 9

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +16,15 @@ from chimera.domain.prices import (
     BRIEF_TIMEOUT_SECONDS,
     FUNCTION_GB,
     JOB_GB,
+    JUDGE_TIMEOUT_SECONDS,
     compute_cost,
     cpu_limit_seconds,
     expected_production,
     function_cost,
     production_limits,
     production_upper_bound,
+    production_worst_cases,
+    step_worst_case,
 )
 from chimera.errors import ChimeraError
 
@@ -48,6 +53,7 @@ def test_nothing_within_the_limits_costs_more_than_the_bound(duration: int, heig
         (limits["voice_seconds"], FUNCTION_GB),
         (limits["pictures_seconds"], FUNCTION_GB),
         (BRIEF_TIMEOUT_SECONDS, BRIEF_GB),
+        (JUDGE_TIMEOUT_SECONDS, BRIEF_GB),
     ]
     total = 0
     for seconds, gb in shapes:
@@ -59,6 +65,32 @@ def test_nothing_within_the_limits_costs_more_than_the_bound(duration: int, heig
     expected, parts = expected_production(duration, height)
     assert 0 < expected <= bound
     assert sum(parts.values()) == expected
+
+
+@given(duration=st.integers(1, 600), height=st.sampled_from([360, 720, 1080, 2160]))
+def test_all_steps_can_draw_their_worst_cases_from_one_approval(duration: int, height: int) -> None:
+    worst = production_worst_cases(duration, height)
+    assert set(worst) == {"brief", "voice", "pictures", "render", "inspect", "judge"}
+    assert all(micros > 0 for micros in worst.values())
+    assert sum(worst.values()) <= production_upper_bound(duration, height) < sum(worst.values()) + 10_000
+    # what a step draws at run time rests on the limit that the state machine was given
+    for name, seconds in production_limits(duration, height).items():
+        step = name.removesuffix("_seconds")
+        assert step_worst_case(step, seconds) == worst[step]
+
+
+def test_the_limits_are_those_that_the_state_machine_enforces() -> None:
+    text = (Path(__file__).parents[2] / "statemachines" / "creation.asl.json").read_text(encoding="utf-8")
+    states = json.loads(text)["States"]
+    assert states["judge"]["TimeoutSeconds"] == JUDGE_TIMEOUT_SECONDS
+    assert states["write_brief"]["TimeoutSeconds"] == BRIEF_TIMEOUT_SECONDS
+    for name in ("render", "inspect"):
+        assert states[name]["TimeoutSeconds"] == f"{{% $limits.{name}_seconds %}}"
+    branches = {branch["StartAt"]: branch["States"][branch["StartAt"]] for branch in states["make"]["Branches"]}
+    for name in ("voice", "pictures"):
+        assert branches[name]["TimeoutSeconds"] == f"{{% $limits.{name}_seconds %}}"
+    with pytest.raises(ChimeraError):
+        step_worst_case("lunch", 60)
 
 
 def test_a_45_second_video_costs_cents() -> None:

@@ -152,7 +152,7 @@ def test_health_is_open_and_names_every_part(api: Any) -> None:
     well = api("GET", "/health", role=None)
     assert (well.status, well.body["status"]) == (200, "healthy")
     parts = well.body["components"]
-    assert set(parts) == {"database", "budget_store", "media_store", "workflows", "mcp_layer", "agents"}
+    assert set(parts) == {"database", "budget_store", "ledger", "media_store", "workflows", "mcp_layer", "agents"}
     assert parts["agents"]["scout"] == 1
     assert well.body["timestamp"].endswith("Z")
     api.workflows.away = True

@@ -1,0 +1,1 @@
+"""Code of one of the stacks' own functions."""

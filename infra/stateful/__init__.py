@@ -1,0 +1,1 @@
+"""What outlives an update: network, database, table, buckets, keys, identity, secrets."""
