@@ -195,6 +195,9 @@ class Verified(View):
     problems: list[str]
     unsigned: int
     head: str
+    signatures: int = Field(description="How many signatures were checked; the rest is covered by seals")
+    seals: int
+    sealed_through: int = Field(description="The last row under a good seal; 0 for none")
 
 
 class ForecastView(View):

@@ -65,7 +65,7 @@ def list_ledger(
 def verify_ledger() -> Verified:
     """Chain, signatures and counters; a change made behind the ledger's back is found."""
     call = current(router)
-    return Verified.model_validate(call.app.ledger(call.tenant).verify(call.app.verifier))
+    return Verified.model_validate(call.app.verify_ledger(call.tenant))
 
 
 @router.get(

@@ -1,14 +1,18 @@
-"""Recovers: signs, expires, reconciles, recomputes the books and seals; scheduled each 60 s."""
+"""Recovers: signs, expires, reconciles, recomputes the books and seals, warns of budgets; scheduled each 60 s."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from chimera.bootstrap import App, function
+from chimera.usecases.budget_watch import watch
 from chimera.usecases.recovery import Recover
 
 
 @function(Recover)
 def handler(event: Recover, app: App) -> dict[str, Any]:
     """Again is the same; two at once do no harm."""
-    return app.recovery(event.tenant_id or app.settings.tenant_id).run(full=event.full).as_json()
+    tenant = event.tenant_id or app.settings.tenant_id
+    report = app.recovery(tenant).run(full=event.full).as_json()
+    watch(tenant, app.ledger(tenant), app.money_views(tenant))
+    return report

@@ -11,22 +11,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from chimera.errors import ChimeraError
+from chimera.metrics import flush, measure
 from chimera.plugins.hookspecs import ProviderContext
 from chimera.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from chimera.adapters.aws.dynamo import Table
     from chimera.adapters.aws.dynamo_controls import MirroredControls
-    from chimera.adapters.paid.http import Vault
     from chimera.adapters.local.keys import KeyFiles
+    from chimera.adapters.paid.http import Vault
     from chimera.adapters.postgres.content import PostgresContent
     from chimera.adapters.postgres.controls import PostgresControls
     from chimera.adapters.postgres.database import Database
     from chimera.adapters.postgres.engagement import PostgresEngagement
     from chimera.adapters.postgres.ledger import PostgresLedger
     from chimera.adapters.postgres.ledger_export import PostgresExport
-    from chimera.adapters.postgres.money_views import PostgresMoneyViews
     from chimera.adapters.postgres.ledger_verify import LedgerReport, SealSource
+    from chimera.adapters.postgres.money_views import PostgresMoneyViews
     from chimera.adapters.postgres.overview import PostgresOverview
     from chimera.adapters.postgres.personas import PostgresPersonas
     from chimera.adapters.postgres.publications import PostgresPublications
@@ -328,6 +329,19 @@ class App:
 
         return PostgresAllowances(self.db, tenant_id)
 
+    def mirror(self, tenant_id: str) -> int:
+        """Let DynamoDB say what Postgres says: the switch, and budgets that changed (how many). Each minute; only on AWS."""
+        if self.settings.world != "aws":
+            return 0
+        from chimera.adapters.aws.dynamo_budgets import DynamoBudgets
+        from chimera.adapters.aws.dynamo_controls import DynamoControls, MirroredControls
+        from chimera.adapters.postgres.budget_rows import PostgresBudgetRows
+        from chimera.adapters.postgres.controls import PostgresControls
+        from chimera.usecases.budget_projection import project_budgets
+
+        MirroredControls(PostgresControls(self.db, tenant_id), DynamoControls(self.dynamo, tenant_id)).sync()
+        return project_budgets(PostgresBudgetRows(self.db, tenant_id), DynamoBudgets(self.dynamo, tenant_id))
+
     def gateway(self, tenant_id: str) -> SpendGateway:
         """Where an approval becomes a purse."""
         from chimera.usecases.spend_gateway import SpendGateway
@@ -444,8 +458,9 @@ def function(model: type[Event]) -> Callable[[Callable[[Event, App], Any]], Call
         @wraps(use)
         def handler(event: Any, context: Any) -> Any:
             app = App()
-            log = _logger(use.__module__.split(".")[1], app.settings, context, event)
-            started = time.monotonic()
+            name = use.__module__.split(".")[1]
+            log = _logger(name, app.settings, context, event)
+            started, status = time.monotonic(), "failed"
             try:
                 answer = use(parse(model, event), app)
             except ChimeraError as error:
@@ -454,14 +469,27 @@ def function(model: type[Event]) -> Callable[[Callable[[Event, App], Any]], Call
             except Exception:
                 log.exception("the function broke", extra={"milliseconds": _since(started)})
                 raise
+            else:
+                status = "completed"
             finally:
                 app.close()
+                _measured(name, status, time.monotonic() - started, app.settings)
             log.info("done", extra={"milliseconds": _since(started)})
             return answer
 
         return handler
 
     return decorate
+
+
+def _measured(name: str, status: str, seconds: float, settings: Settings) -> None:
+    """Write what the invocation counted, and the invocation itself."""
+    from chimera.domain.agents import AGENT_OF
+
+    role = AGENT_OF.get(name, "people")
+    measure("agent_tasks_total", role=role, status=status)
+    measure("agent_response_time_seconds", seconds, role=role)
+    flush(settings.metrics_namespace)
 
 
 def _logger(name: str, settings: Settings, context: Any, event: Any) -> Any:
@@ -518,3 +546,4 @@ def container_main(arguments: list[str]) -> int:
         return run(arguments, app.media, Path.cwd(), app.purse)
     finally:
         app.close()
+        flush(app.settings.metrics_namespace)

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     cfo_key_arns: str = Field(default="", description="KMS keys of the CFO, today's first, separated by spaces")
     seal_key_arns: str = Field(default="", description="KMS keys of the seals, today's first, separated by spaces")
     grant_key_arn: str = Field(default="", description="KMS key (RSA_2048) that signs publish grants")
+    metrics_namespace: str = Field(default="", description="CloudWatch namespace of the metrics; none are written without")
     secrets_prefix: str = Field(default="chimera/", description="Secrets Manager names begin with this")
     dynamo_table: str = Field(default="chimera", description="DynamoDB table of allowances and switches (AWS only)")
     price_list: str = Field(

@@ -185,9 +185,7 @@ class Cfo:
 
     # --- decide
 
-    def approve(
-        self, request: ApprovalRequest | Mapping[str, Any], *, asker: Asker | None = None
-    ) -> dict[str, Any]:
+    def approve(self, request: ApprovalRequest | Mapping[str, Any], *, asker: Asker | None = None) -> dict[str, Any]:
         """Approved, rejected or escalated, as an `ApprovalAnswer` in JSON; the same request again gives the
         same answer.
 
@@ -395,9 +393,7 @@ class Cfo:
     def _enter_refusal(self, error: ChimeraError, asker: Asker, raw: Any, request_id: str | None) -> None:
         if isinstance(raw, ApprovalToken):
             raw = raw.model_dump(mode="json")
-        self._signed(
-            self._ledger.refuse(asker.subject, error.code, error.message, raw, asker.agent_id, request_id)
-        )
+        self._signed(self._ledger.refuse(asker.subject, error.code, error.message, raw, asker.agent_id, request_id))
 
     def _signed(self, entry: Entry) -> Entry:
         """The row with its signature, made now if a crash came between the commit and the signing."""

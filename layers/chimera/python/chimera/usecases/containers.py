@@ -8,12 +8,14 @@ import json
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from chimera.errors import ChimeraError
 from chimera.media.models import RenderJob, RenderScene
+from chimera.metrics import measure
 from chimera.ports import MediaStore
 from chimera.purse import Purse
 from chimera.usecases.costs import metered
@@ -84,7 +86,9 @@ def render_content(made: MadeContent, work: Path, progress: Callable[[float], No
             meter.checkpoint()
             progress(part)
 
+        started = time.monotonic()
         result = render(job, work, onward)
+        measure("video_production_duration_seconds", time.monotonic() - started, resolution=job.height)
         files: dict[str, Any] = {}
         for kind, name in NAMES.items():
             path: Path = getattr(result, kind)

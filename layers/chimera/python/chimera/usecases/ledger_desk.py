@@ -88,7 +88,9 @@ class Desk:
         assert view.control is not None
         keys = counters(request.request_type, self._periods)
         if not set(keys) <= self._counters.keys():
-            raise ChimeraError("INTERNAL", "the tenant has no budget limits: seed it first", {"rows": len(view.counters)})
+            raise ChimeraError(
+                "INTERNAL", "the tenant has no budget limits: seed it first", {"rows": len(view.counters)}
+            )
         remaining = {key: self._counters[key].remaining_micros for key in keys}
         history = self._histories.setdefault(request.agent_id, list(view.history[:HISTORY]))
         features = self._features(request, history, min(remaining.values()))

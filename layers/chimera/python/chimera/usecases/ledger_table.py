@@ -136,7 +136,7 @@ def story(
     `entries`: its rows and those of a person's decision about it, oldest first, at least one. `signature_state` is
     `valid`, `INVALID` or `unsigned`.
     """
-    first = entries[0]
+    first = next((e for e in entries if e.entry_type == "DECISION"), entries[0])  # it may have been refused before
     settled = sum(e.amount_micros for e in entries if e.entry_type == "SETTLE")
     refunded = sum(e.amount_micros for e in entries if e.entry_type == "REFUND")
     overrun = sum(e.amount_micros for e in entries if e.entry_type == "OVERRUN")

@@ -22,6 +22,7 @@ from chimera.domain.ids import stable_id
 from chimera.domain.models import Model, PublishRequest, Receipt
 from chimera.domain.publication import GRANT_TTL, State
 from chimera.errors import ChimeraError, from_cause
+from chimera.metrics import measure
 from chimera.ports import Clock, MediaStore, Platform, PublicationRows, Row, TokenIssuer, TokenVerifier
 from chimera.usecases.scope import content_prefix
 
@@ -174,7 +175,7 @@ def claim(event: Granted, rows: PublicationRows, verifier: TokenVerifier) -> dic
 
 def record_receipt(event: RecordReceipt, rows: PublicationRows) -> dict[str, Any]:
     """CONFIRMED; again is the same."""
-    return view(rows.confirm(event.publication_id, event.receipt))
+    return _counted(view(rows.confirm(event.publication_id, event.receipt)))
 
 
 def mark_ambiguous(event: Failed, rows: PublicationRows) -> dict[str, Any]:
@@ -184,7 +185,7 @@ def mark_ambiguous(event: Failed, rows: PublicationRows) -> dict[str, Any]:
     """
     body, attempt = _failure(event.failure)
     at_once = attempt is not None or body.get("details", {}).get("dedupes_by_key") is True
-    return view(rows.ambiguous(event.publication_id, attempt=attempt, error=body, worker_ended=at_once))
+    return _counted(view(rows.ambiguous(event.publication_id, attempt=attempt, error=body, worker_ended=at_once)))
 
 
 def resolve(event: Resolve, rows: PublicationRows) -> dict[str, Any]:
@@ -217,7 +218,13 @@ def fail(event: Failed, rows: PublicationRows) -> dict[str, Any]:
         attempt = row["attempts"]
     if attempt is None:
         return view(row)
-    return view(rows.fail_permanent(event.publication_id, attempt=attempt, error=body))
+    return _counted(view(rows.fail_permanent(event.publication_id, attempt=attempt, error=body)))
+
+
+def _counted(answer: dict[str, Any]) -> dict[str, Any]:
+    """Count where a post came to: published, failed, or unknown so far."""
+    measure("publications_total", status=str(answer["status"]))
+    return answer
 
 
 def receipt_of(row: Row) -> Receipt:

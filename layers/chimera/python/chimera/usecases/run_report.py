@@ -29,7 +29,7 @@ def build_report(
         for publication in app.publications(tenant_id).of_content(str(row["id"])):
             receipt = receipt_of(publication)
             publications.append({**receipt.model_dump(mode="json"), "channel": receipt.channel_id})
-    verified = app.ledger(tenant_id).verify(app.verifier)
+    verified = app.verify_ledger(tenant_id)
     report = run_report(
         run=run,
         content=content,
@@ -43,10 +43,16 @@ def build_report(
         scan=run["summary"].get("scan"),
         elapsed_seconds=elapsed_seconds,
     )
-    if content is not None:
-        costs = cost_report(app, tenant_id, content)
-        report["cost"] |= {name: costs[name] for name in COST_PARTS}
+    report["cost"] |= _costs(app, tenant_id, content)
     return report
+
+
+def _costs(app: App, tenant_id: str, content: dict[str, Any] | None) -> dict[str, Any]:
+    """What the CFO reserved and booked, and each call of each step."""
+    if content is None:
+        return {**dict.fromkeys(COST_PARTS), "steps": []}
+    costs = cost_report(app, tenant_id, content)
+    return {name: costs[name] for name in COST_PARTS}
 
 
 def _trend(app: App, tenant_id: str, content: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from typing import Any
 from chimera.domain.judge import POLICY_VERSION, Subject
 from chimera.domain.models import Brief, SafetyReport
 from chimera.errors import ChimeraError, explain
+from chimera.metrics import measure
 from chimera.ports import CheckProvider, ContentRows, ReviewRows
 from chimera.purse import Purse
 from chimera.usecases.costs import metered
@@ -96,6 +97,7 @@ def record_verdict(made: MadeContent, content: ContentRows) -> dict[str, Any]:
         media={kind: file["key"] for kind, file in files.items()},
         metadata={"production": production_facts(made)},
     )
+    measure("judge_verdicts_total", verdict=report.verdict)
     reasons = [f"{c.name}: {c.evidence or 'could not be answered'}" for c in report.checks if c.passed is not True]
     return {
         "verdict": report.verdict,

@@ -101,8 +101,8 @@ class LocalIssuer:
         """The claims; `UNAUTHENTICATED` for anything else than a live token of ours for this audience."""
         return decode(token, audience, ISSUER, self.public_keys())
 
-    def person_token(self, subject: str, tenant_id: str, roles: Sequence[str]) -> str:
-        """An API token for a person, one hour."""
+    def person_token(self, subject: str, tenant_id: str, roles: Sequence[str], agents: Sequence[str] = ()) -> str:
+        """An API token for a person, one hour; with `agents` for a program that may ask the CFO for these only."""
         wrong = [role for role in roles if role not in ROLES]
         if wrong or not roles or not subject or not is_uuid(tenant_id):
             raise ChimeraError(
@@ -114,7 +114,7 @@ class LocalIssuer:
             subject=subject,
             audience=API_AUDIENCE,
             ttl_seconds=ACCESS_TTL_SECONDS,
-            claims={"roles": list(roles), "tenant": tenant_id},
+            claims={"roles": list(roles), "tenant": tenant_id, **({"agents": list(agents)} if agents else {})},
         )
 
     def authenticate(self, token: str) -> Person:

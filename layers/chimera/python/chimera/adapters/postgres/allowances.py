@@ -135,14 +135,15 @@ class PostgresAllowances:
 
         def run(c: Connection) -> Draw:
             allowance, known = _lock(c, request_id, call_id)
-            if check_give_back(allowance, known, request_id, call_id, attempt):
+            if not check_give_back(allowance, known, request_id, call_id, attempt):
                 assert known is not None
-                _use(c, request_id, -known.drawn_micros)
-                c.execute(
-                    "UPDATE allowance_draw SET state = 'RETURNED' WHERE request_id = %s AND call_id = %s",
-                    (request_id, call_id),
-                )
+                return replace(known, first=False)
             assert known is not None
+            _use(c, request_id, -known.drawn_micros)
+            c.execute(
+                "UPDATE allowance_draw SET state = 'RETURNED' WHERE request_id = %s AND call_id = %s",
+                (request_id, call_id),
+            )
             return replace(known, state="RETURNED")
 
         return self._run(run)

@@ -11,6 +11,7 @@ from chimera.adapters.postgres.audit import audit
 from chimera.adapters.postgres.database import Connection, Database, Row
 from chimera.domain.ids import new_id, stable_id
 from chimera.errors import ChimeraError
+from chimera.metrics import measure
 
 # which agent brings a content into a stage, for the audit log
 _WHO = {"generating": "artist", "review": "judge", "ready": "judge", "published": "publisher"}
@@ -84,10 +85,12 @@ class PostgresContent:
 
     def _update(self, tx: Connection, row: Row, changes: dict[str, Any]) -> Row:
         values = {k: Jsonb(v) if k in JSON_COLUMNS and v is not None else v for k, v in changes.items()}
+        moves = changes.get("stage", row["stage"]) != row["stage"]
         statement = sql.SQL(
-            "UPDATE content_pipeline SET {changes}, state_version = state_version + 1"
+            "UPDATE content_pipeline SET {changes}, {since}state_version = state_version + 1"
             " WHERE id = %(id)s AND state_version = %(version)s RETURNING *"
         ).format(
+            since=sql.SQL("stage_since = clock_timestamp(), " if moves else ""),
             changes=sql.SQL(", ").join(
                 sql.SQL("{} = {}").format(sql.Identifier(k), sql.Placeholder(f"c_{k}")) for k in values
             )
@@ -98,6 +101,8 @@ class PostgresContent:
         }
         changed = tx.execute(statement, parameters).fetchone()
         if changed is not None and changed["stage"] != row["stage"]:
+            lasted = changed["stage_since"] - row["stage_since"]
+            measure("content_pipeline_stage_duration_seconds", max(0.0, lasted.total_seconds()), stage=row["stage"])
             audit(
                 tx,
                 actor=_WHO.get(changed["stage"], "supervisor"),

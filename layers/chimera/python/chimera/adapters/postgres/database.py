@@ -30,9 +30,9 @@ class Database:
         self._connection: Connection | None = None
 
     @property
-    def url(self) -> str:
-        """Where it connects to: for a process that needs a connection of its own."""
-        return self._url
+    def url(self) -> str | None:
+        """All that another process needs to connect as well; None where a password lives only for minutes."""
+        return None if self._password else self._url
 
     def _connect(self) -> Connection:
         if self._connection is None or self._connection.closed:

@@ -25,7 +25,7 @@ import rfc8785
 from psycopg import sql
 from psycopg.rows import tuple_row
 
-from chimera.adapters.postgres.database import Database
+from chimera.adapters.postgres.database import Connection, Database
 from chimera.domain.ledger import FIELDS, Entry, body_fields, row_hash, signing_message
 from chimera.domain.ledger_fold import DETAILED, LightRow
 from chimera.ports import Verifier
@@ -85,13 +85,11 @@ class Chunk:
             yield SeenRow(LightRow._make(values), digest, signed_by)
 
 
-def check_chunk(connection: psycopg.Connection[Any], tenant_id: str, verifier: Verifier, job: Job) -> Chunk:
+def check_chunk(db: Database, tenant_id: str, verifier: Verifier, job: Job) -> Chunk:
     """Read and check the rows of a job, in a transaction that writes nothing."""
-    with connection.transaction():
+    with db.transaction(tenant_id) as connection:
         connection.execute("SET TRANSACTION READ ONLY")
-        connection.execute(
-            "SELECT set_config('app.tenant', %s, true), set_config('TimeZone', 'UTC', true)", (tenant_id,)
-        )
+        connection.execute("SET LOCAL TimeZone = 'UTC'")
         chunk = Chunk()
         try:
             rows: Sequence[tuple[Any, ...]] = _fetch(connection, job.first, job.last)
@@ -105,17 +103,16 @@ def check_chunk(connection: psycopg.Connection[Any], tenant_id: str, verifier: V
             "SELECT seq FROM ledger WHERE seq BETWEEN %s AND %s ORDER BY seq", (job.first, job.last)
         )
         found = []
-        for (seq,) in seqs.fetchall() if seqs else []:
+        for row in seqs.fetchall():
             try:
-                with connection.transaction():
-                    found += _fetch(connection, seq, seq)
+                found += _fetch(connection, row["seq"], row["seq"])
             except psycopg.DataError as error:
-                chunk.problems.append(f"row {seq}: cannot be read: {str(error)[:120]}")
+                chunk.problems.append(f"row {row['seq']}: cannot be read: {str(error)[:120]}")
         _check_rows(found, job, verifier, chunk)
         return chunk
 
 
-def _fetch(connection: psycopg.Connection[Any], first: int, last: int) -> list[tuple[Any, ...]]:
+def _fetch(connection: Connection, first: int, last: int) -> list[tuple[Any, ...]]:
     with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
         return cursor.execute(_SELECT, (first, last)).fetchall()
 
@@ -218,10 +215,9 @@ def chunks(
 ) -> Iterator[Chunk]:
     """Every job's chunk, in order. `processes`: how many work at once; None means as many as there are cores."""
     count = processes or min(os.cpu_count() or 1, 8)
-    if count == 1 or len(jobs) < 4 or not _can_travel(verifier):
-        with psycopg.connect(db.url, prepare_threshold=None, connect_timeout=10) as connection:
-            for job in jobs:
-                yield check_chunk(connection, tenant_id, verifier, job)
+    if count == 1 or len(jobs) < 4 or db.url is None or not _can_travel(verifier):
+        for job in jobs:
+            yield check_chunk(db, tenant_id, verifier, job)
         return
     with ProcessPoolExecutor(
         count, mp_context=get_context("spawn"), initializer=_open, initargs=(db.url, tenant_id, verifier)
@@ -248,17 +244,16 @@ def _can_travel(verifier: Verifier) -> bool:
 def _open(url: str, tenant_id: str, verifier: Verifier) -> None:
     """In a process of the pool: one connection for all its jobs."""
     gc.disable()  # rows make no cycles, and looking for them took a fifth of the time
-    _Worker.connection = psycopg.connect(url, prepare_threshold=None, connect_timeout=10)
-    _Worker.tenant_id, _Worker.verifier = tenant_id, verifier
+    _Worker.db, _Worker.tenant_id, _Worker.verifier = Database(url), tenant_id, verifier
 
 
 def _work(job: Job) -> Chunk:
-    return check_chunk(_Worker.connection, _Worker.tenant_id, _Worker.verifier, job)
+    return check_chunk(_Worker.db, _Worker.tenant_id, _Worker.verifier, job)
 
 
 class _Worker:
     """What a process of the pool keeps between jobs."""
 
-    connection: psycopg.Connection[Any]
+    db: Database
     tenant_id: str
     verifier: Verifier

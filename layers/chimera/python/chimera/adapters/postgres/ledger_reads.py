@@ -22,7 +22,9 @@ from chimera.ports import Verifier
 class LedgerReads:
     """The reading half of the ledger of one tenant."""
 
-    def __init__(self, db: Database, tenant_id: str, *, now: Callable[[psycopg.Connection[Any]], datetime] = database_now) -> None:
+    def __init__(
+        self, db: Database, tenant_id: str, *, now: Callable[[psycopg.Connection[Any]], datetime] = database_now
+    ) -> None:
         self._db = db
         self.tenant_id = tenant_id
         self._now = now

@@ -68,6 +68,8 @@ class LedgerReport(VerifyReport):
     seconds: float = 0.0
     skipped: list[str] = field(default_factory=list)
     """What was not looked at, as sentences."""
+    row_problems: list[str] = field(default_factory=list)
+    """Those of the problems that are about rows, signatures or seals, not about the tables beside the ledger."""
     wrong_scopes: list[str] = field(default_factory=list)
     """Scopes whose counters or freezes are not what the ledger says; `total` when a row itself is wrong."""
 
@@ -238,12 +240,13 @@ def read_ledger(
     if reading.seals is not None:
         for text in reading.seals.finish():
             problems.add(text)
+    row_problems = [*reading.fold.problems.found, *problems.found]
     wrong: dict[str, list[str]] = {}
     if base is None:
         wrong = compare_counters(reading.fold, snapshot.budget)
         for scope, texts in compare_state(reading.fold, snapshot, reading.never_signed).items():
             wrong.setdefault(scope, []).extend(texts)
-        if problems.found or reading.fold.problems.found:  # what a row itself gets wrong may be anywhere
+        if row_problems:  # what a row itself gets wrong may be anywhere
             wrong.setdefault("total", [])
         for texts in wrong.values():
             for text in texts:
@@ -261,6 +264,7 @@ def read_ledger(
         sealed_through=reading.seals.sealed_through if reading.seals else 0,
         seconds=round(time.monotonic() - started, 3),
         skipped=_skipped(base, reading, seals, full=full),
+        row_problems=row_problems,
         wrong_scopes=sorted(wrong),
     )
     return report, reading.fold
@@ -351,10 +355,9 @@ def _check_signers(reading: _Reading) -> None:
     for row, kid in reading.other_signer:
         if not reading.fold.signer_fits(row, kid):
             reading.problems.add(f"row {row.seq}: signed by key {kid}, decided for {row.key_id}")
-    announced = reading.fold.began
-    for kid, seq in reading.anonymous.items():
-        if kid == reading.fold.keys.get("seal") or (announced and kid not in announced):
-            reading.problems.add(f"row {seq}: signed by key {kid}, which the ledger never began to use")
+    seal_key = reading.fold.keys.get("seal")
+    if seal_key in reading.anonymous:  # rows from before the first KEY row may be signed by any key of the CFO
+        reading.problems.add(f"row {reading.anonymous[seal_key]}: signed by key {seal_key}, which signs seals only")
 
 
 def compare_state(

@@ -120,7 +120,8 @@ class PostgresTransaction:
 
     def control(self) -> tuple[str, int] | None:
         """State and epoch of the control switch."""
-        row = self._one("SELECT state, epoch FROM controls")
+        # FOR SHARE: a stop waits for this transaction, or this one sees it; none that was acknowledged is slipped past
+        row = self._one("SELECT state, epoch FROM controls FOR SHARE")
         return (row["state"], row["epoch"]) if row else None
 
     def agent_known(self, agent_id: str) -> bool:
@@ -155,7 +156,7 @@ class PostgresTransaction:
         """The same for several requests, under the same locks."""
         agents = sorted({agent for _, agent in asked})
         row = self._one(
-            f"SELECT * FROM money_view({_UUIDS}{_KEYS})",
+            f"SELECT * FROM money_view({_UUIDS}{_KEYS})",  # noqa: S608
             [request for request, _ in asked],
             agents,
             *key_columns(keys),

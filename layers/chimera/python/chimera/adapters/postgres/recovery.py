@@ -24,6 +24,7 @@ from chimera.adapters.postgres.ledger_verify import (
     take_snapshot,
 )
 from chimera.domain.ledger_fold import LedgerFold, Settlement, compare_counters
+from chimera.errors import ChimeraError
 from chimera.ports import Verifier
 from chimera.usecases.recovery import BooksCheck, Dispatched, Work
 
@@ -184,6 +185,67 @@ class PostgresRecovery:
         """Scopes in which nothing is approved."""
         with self._db.transaction(self.tenant_id) as c:
             return {row["scope"] for row in c.execute("SELECT scope FROM budget_freeze")}
+
+    # --- what a person does about it
+
+    def recount(self, *, by: str, note: str) -> list[str]:
+        """Put counters and limits back to what the ledger says, because a person asked; sentences for what changed.
+
+        `CONFLICT`, and nothing changed, when the ledger itself is in doubt: only a sound one may be counted from. Scopes
+        stay frozen. The change is entered in the audit log.
+        """
+        for _ in range(5):
+            report, fold = read_ledger(
+                self._db, self.tenant_id, self._verifier, seals=self._seals(), processes=self._processes
+            )
+            if report.row_problems:
+                raise ChimeraError(
+                    "CONFLICT",
+                    f"the ledger itself does not verify, so nothing is counted from it: {report.row_problems[0]}",
+                    {"problems": report.row_problems[:5]},
+                )
+            changed = self._apply(fold, report.head, by, note)
+            if changed is not None:
+                return changed
+        raise ChimeraError("DATABASE_WAKING", "others keep writing to the ledger; ask again")
+
+    def _apply(self, fold: LedgerFold, head: str, by: str, note: str) -> list[str] | None:
+        """Under the locks of everybody; None when the ledger went on since it was read."""
+        with self._db.transaction(self.tenant_id) as c:
+            c.execute("SELECT 1 FROM budget_limits ORDER BY scope, kind FOR UPDATE")
+            kept = {
+                (row["scope"], row["kind"], row["period_id"]): row
+                for row in c.execute("SELECT * FROM budget_tracking ORDER BY scope, kind, period_id FOR UPDATE")
+            }
+            snapshot = take_snapshot(c, count_closed=False)
+            if snapshot.head_hash.hex() != head:
+                return None
+            changed = [text for texts in compare_counters(fold, snapshot.budget).values() for text in texts]
+            if snapshot.limits != {key: limit for key, (limit, _) in fold.limits.items()}:
+                changed.append("the limits in force are not those that the ledger has")
+            if not changed:
+                return []
+            for (scope, kind), (micros, _) in fold.limits.items():
+                c.execute(
+                    "UPDATE budget_limits SET limit_micros = %s WHERE (scope, kind) = (%s, %s) AND limit_micros <> %s",
+                    (micros, scope, kind, micros),
+                )
+            for key in sorted({*fold.reserved, *fold.spent, *kept}):
+                reserved, spent = fold.reserved.get(key, 0), fold.spent.get(key, 0)
+                limit, since = fold.limits[key[0], key[1]]
+                target = limit if key[2] >= since or key not in kept else kept[key]["target_limit_micros"]
+                c.execute(
+                    "INSERT INTO budget_tracking (scope, kind, period_id, target_limit_micros, limit_micros,"
+                    " reserved_micros, spent_micros) VALUES (%s, %s, %s, %s, %s, %s, %s)"
+                    " ON CONFLICT (tenant_id, scope, kind, period_id) DO UPDATE SET ver = budget_tracking.ver + 1,"
+                    " target_limit_micros = excluded.target_limit_micros, limit_micros = excluded.limit_micros,"
+                    " reserved_micros = excluded.reserved_micros, spent_micros = excluded.spent_micros",
+                    (*key, target, max(target, reserved + spent), reserved, spent),
+                )
+            audit(
+                c, actor=by, action="budget.recounted", before={"problems": changed[:MAX_TROUBLE]}, after={"note": note}
+            )
+        return changed
 
     # --- dispatched approvals
 

@@ -13,7 +13,7 @@ from chimera.domain.cfo import SCOPES
 from chimera.domain.ids import stable_id
 from chimera.domain.money import to_micros
 from chimera.settings import Settings
-from chimera.usecases.ledger import change_limits
+from chimera.usecases.ledger_marks import change_limits
 
 ROLES = (
     "supervisor",
