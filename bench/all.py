@@ -10,6 +10,7 @@ ORDER = (
     ("asl_transitions.py",),
     ("money_open_loop.py", "--json"),
     ("money_naive.py", "--json"),
+    ("ledger_verify.py",),
     ("render.py",),
     ("main_job.py",),
 )

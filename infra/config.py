@@ -223,4 +223,6 @@ def _sentence(problem: Any) -> str:
         return expected
     if problem["type"] == "extra_forbidden":
         return f"{where}: there is no such setting; expected one of {', '.join(sorted(FIELDS))}"
-    return f"{where}: got {problem['input']!r}; expected {expected[0].lower()}{expected[1:]}"
+    if expected[1:2].islower():  # an ordinary word, not a name in capitals
+        expected = expected[0].lower() + expected[1:]
+    return f"{where}: got {problem['input']!r}; expected {expected}"

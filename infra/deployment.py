@@ -8,6 +8,7 @@ from aws_cdk import App, Environment, Validations
 from cdk_nag import AwsSolutionsChecks
 
 from infra.config import Config
+from infra.edge import EdgeStack
 from infra.errors import ConfigError
 from infra.stateful.stack import StatefulStack
 from infra.stateless.stack import StatelessStack
@@ -20,6 +21,7 @@ class Deployment:
     config: Config
     stateful: StatefulStack
     stateless: StatelessStack
+    edge: EdgeStack | None
 
 
 def build(app: App, config: Config) -> Deployment:
@@ -32,8 +34,9 @@ def build(app: App, config: Config) -> Deployment:
         )
     env = Environment(account=config.account, region=config.region)
     stateful = StatefulStack(app, stateful_name, config=config, env=env)
-    stateless = StatelessStack(app, f"{config.name}-stateless", config=config, env=env, stateful=stateful)
-    return Deployment(config, stateful, stateless)
+    edge = EdgeStack(app, f"{config.name}-edge", config=config) if config.production or config.domain else None
+    stateless = StatelessStack(app, f"{config.name}-stateless", config=config, env=env, stateful=stateful, edge=edge)
+    return Deployment(config, stateful, stateless, edge)
 
 
 def check(app: App) -> None:

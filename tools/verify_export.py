@@ -287,8 +287,7 @@ def main(arguments: list[str]) -> int:
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         sys.stderr.write(f"cannot be checked: {type(error).__name__}: {error}\n")
         return 2
-    if given.keys is None or given.seals is None:
-        led.notes.append("keys or seals are the export's own: --keys and --seals show who made it")
+    led.notes += [] if given.keys and given.seals else ["keys or seals are the export's own: who made it is not shown"]
     lines = [f"{len(led.hashes)} rows, {len(led.seals)} seals, {'NOT VERIFIED' if led.problems else 'verified'}"]
     found: Object = {"verified": not led.problems, "rows": len(led.hashes), "seals": len(led.seals)}
     found |= {"signatures": led.checked, "problems": led.problems[:500], "notes": led.notes}

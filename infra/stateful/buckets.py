@@ -33,9 +33,7 @@ class Buckets(Construct):
             key,
             logged=True,
             lifecycle_rules=[
-                s3.LifecycleRule(
-                    id="temporary-parts", tag_filters={"kind": "temporary"}, expiration=Duration.days(7)
-                ),
+                s3.LifecycleRule(id="temporary-parts", tag_filters={"kind": "temporary"}, expiration=Duration.days(7)),
                 s3.LifecycleRule(
                     id="raw-to-cold",
                     tag_filters={"kind": "raw"},

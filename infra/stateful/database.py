@@ -16,7 +16,7 @@ from aws_cdk import aws_rds as rds
 from constructs import Construct
 
 from infra.acknowledge import acknowledge
-from infra.catalogue import DATABASE_USERS
+from infra.catalogue import DATABASE_USERS, OWNER_DATABASE_USER
 from infra.config import Config
 from infra.provider import OwnResource, arn_of, own_function
 from infra.stateful.network import Network
@@ -25,6 +25,8 @@ DATABASE_NAME = "chimera"
 EXPRESS_DATABASE_NAME = "postgres"
 """Express configuration refuses a name of one's own."""
 PORT = 5432
+ROOT_CERTIFICATES = "/opt/python/certifi/cacert.pem"
+"""Amazon's public roots, as the `core` layer carries them: gateway and proxy are certified by them."""
 MAX_CAPACITY = 16
 PAUSE_SECONDS = 300
 
@@ -42,15 +44,13 @@ class Login:
 
 
 class Database(Construct):
-    """`login` is for the functions, `owner_login` for migrations; `group` guards it in production."""
+    """`login` is where functions log in, `owner_login` where migrations do; `group` guards it in production."""
 
     login: Login
     owner_login: Login
     group: ec2.SecurityGroup | None = None
 
-    def __init__(
-        self, scope: Construct, id: str, *, config: Config, network: Network, key: kms.IKey | None
-    ) -> None:
+    def __init__(self, scope: Construct, id: str, *, config: Config, network: Network, key: kms.IKey | None) -> None:
         super().__init__(scope, id)
         self.cluster_name = f"{config.name}-database"
         self.database_name = DATABASE_NAME if config.production else EXPRESS_DATABASE_NAME
@@ -87,9 +87,7 @@ class Database(Construct):
             ),
         ]  # fmt: skip
         begin, wait = (
-            own_function(
-                self, entry, folder="express_database", handler=entry, statements=statements, seconds=120
-            )
+            own_function(self, entry, folder="express_database", handler=entry, statements=statements, seconds=120)
             for entry in ("on_event", "is_complete")
         )
         resource = OwnResource(
@@ -124,9 +122,7 @@ class Database(Construct):
             engine=rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.VER_16_13),
             writer=rds.ClusterInstance.serverless_v2("writer", enable_performance_insights=True),
             readers=[
-                rds.ClusterInstance.serverless_v2(
-                    "reader", scale_with_writer=True, enable_performance_insights=True
-                )
+                rds.ClusterInstance.serverless_v2("reader", scale_with_writer=True, enable_performance_insights=True)
             ],
             serverless_v2_min_capacity=0.5,
             serverless_v2_max_capacity=MAX_CAPACITY,
@@ -160,7 +156,7 @@ class Database(Construct):
             "AwsSolutions-SMG4",
             "AwsSolutions-RDS11",
         )
-        self.owner_login = Login(cluster.cluster_endpoint.hostname, cluster.cluster_resource_identifier)
+        inner = Login(cluster.cluster_endpoint.hostname, cluster.cluster_resource_identifier)
         role = iam.Role(
             self,
             "proxy-role",
@@ -170,7 +166,7 @@ class Database(Construct):
                     statements=[
                         iam.PolicyStatement(
                             actions=["rds-db:connect"],
-                            resources=[self.owner_login.arn(self, user) for user in DATABASE_USERS],
+                            resources=[inner.arn(self, user) for user in (*DATABASE_USERS, OWNER_DATABASE_USER)],
                         )
                     ]
                 )
@@ -199,8 +195,8 @@ class Database(Construct):
             ),
         ).node.add_dependency(cluster)
         # an ARN arn:aws:rds:REGION:ACCOUNT:db-proxy:prx-… ends in the id that logins name
-        self.login = Login(proxy.attr_endpoint, Fn.select(6, Fn.split(":", proxy.attr_db_proxy_arn)))
+        self.owner_login = self.login = Login(proxy.attr_endpoint, Fn.select(6, Fn.split(":", proxy.attr_db_proxy_arn)))
 
     def url(self, login: Login, user: str) -> str:
         """The address with its user; the password is a token that the function mints when it connects."""
-        return f"postgresql://{user}@{login.host}:{PORT}/{self.database_name}?sslmode=verify-full"
+        return f"postgresql://{user}@{login.host}:{PORT}/{self.database_name}?sslmode=verify-full&sslrootcert={ROOT_CERTIFICATES}"

@@ -18,9 +18,7 @@ class Identity(Construct):
 
     def __init__(self, scope: Construct, id: str, *, config: Config) -> None:
         super().__init__(scope, id)
-        claims = own_function(
-            self, "claims", folder="token_claims", handler="handler", statements=[], seconds=5
-        )
+        claims = own_function(self, "claims", folder="token_claims", handler="handler", statements=[], seconds=5)
         self.pool = cognito.UserPool(
             self,
             "pool",
@@ -55,9 +53,7 @@ class Identity(Construct):
                 "AwsSolutions-COG3",
                 "AwsSolutions-COG8",
             )
-        self.pool.add_trigger(
-            cognito.UserPoolOperation.PRE_TOKEN_GENERATION_CONFIG, claims, cognito.LambdaVersion.V2_0
-        )
+        self.pool.add_trigger(cognito.UserPoolOperation.PRE_TOKEN_GENERATION_CONFIG, claims, cognito.LambdaVersion.V2_0)
         for number, role in enumerate(reversed(ROLES)):
             cognito.CfnUserPoolGroup(
                 self,

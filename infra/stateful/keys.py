@@ -50,9 +50,7 @@ class Keys(Construct):
         account = iam.AccountRootPrincipal()
         policy = iam.PolicyDocument(
             statements=[
-                iam.PolicyStatement(
-                    sid="Administer", principals=[account], actions=ADMIN_ACTIONS, resources=["*"]
-                ),
+                iam.PolicyStatement(sid="Administer", principals=[account], actions=ADMIN_ACTIONS, resources=["*"]),
                 iam.PolicyStatement(
                     sid="ReadPublicKey", principals=[account], actions=["kms:GetPublicKey"], resources=["*"]
                 ),
@@ -61,9 +59,7 @@ class Keys(Construct):
                     principals=[account],
                     actions=["kms:Sign"],
                     resources=["*"],
-                    conditions={
-                        "StringEquals": {f"aws:PrincipalTag/{signer_tag(purpose)}": config.name}
-                    },
+                    conditions={"StringEquals": {f"aws:PrincipalTag/{signer_tag(purpose)}": config.name}},
                 ),
             ]
         )

@@ -29,9 +29,7 @@ class Network(Construct):
         if config.production:
             subnets += [
                 # egress over IPv6 only: AWS's dual-stack endpoints, no NAT
-                ec2.SubnetConfiguration(
-                    name=FUNCTIONS, subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=22
-                ),
+                ec2.SubnetConfiguration(name=FUNCTIONS, subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=22),
                 ec2.SubnetConfiguration(name=DATABASE, subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=26),
             ]
         self.vpc = ec2.Vpc(

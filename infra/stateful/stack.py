@@ -42,6 +42,4 @@ class StatefulStack(Stack):
         self.images = Images(self, "images", config=config)
         for made in (self.keys, self.network, self.database, self.table, self.buckets, self.identity, self.images):
             made.node.add_dependency(guard)
-        Tags.of(self).add(
-            "chimera-deployment", config.name, exclude_resource_types=["AWS::RDS::DBProxyTargetGroup"]
-        )
+        Tags.of(self).add("chimera-deployment", config.name, exclude_resource_types=["AWS::RDS::DBProxyTargetGroup"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import cast
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import Aws, RemovalPolicy
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
@@ -43,7 +44,7 @@ class Api(Construct):
         self, scope: Construct, id: str, *, config: Config, grounds: Grounds, functions: Functions, identity: Identity
     ) -> None:
         super().__init__(scope, id)
-        region = config.region
+        self._region = region = config.region
         authorizer = authorizers.HttpJwtAuthorizer(
             "cognito",
             f"https://cognito-idp.{region}.amazonaws.com/{identity.pool.user_pool_id}",
@@ -81,7 +82,7 @@ class Api(Construct):
             encryption_key=grounds.keys.data,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        apigateway.HttpStage(
+        stage = apigateway.HttpStage(
             self,
             "stage",
             http_api=self.http,
@@ -89,7 +90,13 @@ class Api(Construct):
             auto_deploy=True,
             throttle=apigateway.ThrottleSettings(rate_limit=RATE_PER_SECOND, burst_limit=BURST),
             detailed_metrics_enabled=config.production,
-            access_log_settings=apigateway.LogGroupLogDestination(group)
-            if False
-            else None,
         )
+        raw = cast(apigateway.CfnStage, stage.node.default_child)
+        raw.access_log_settings = apigateway.CfnStage.AccessLogSettingsProperty(
+            destination_arn=group.log_group_arn, format=json.dumps(ACCESS_LOG)
+        )
+
+    @property
+    def domain(self) -> str:
+        """The API's host."""
+        return f"{self.http.api_id}.execute-api.{self._region}.{Aws.URL_SUFFIX}"

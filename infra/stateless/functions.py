@@ -21,7 +21,6 @@ from infra.stateful.keys import signer_tag
 from infra.stateful.network import Network
 from infra.stateless.layers import Layers
 
-
 KEY_VARIABLES: dict[Purpose, str] = {
     "cfo": "CHIMERA_CFO_KEY_ARNS",
     "seal": "CHIMERA_SEAL_KEY_ARNS",
@@ -85,7 +84,6 @@ class Functions(Construct):
             logging_format=lambda_.LoggingFormat.JSON,
             tracing=lambda_.Tracing.ACTIVE,
             environment=self._environment(entry),
-            environment_encryption=self._grounds.keys.data,
             snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if self._snaps(entry) else None,
             vpc=self._network.vpc if in_vpc else None,
             vpc_subnets=self._network.functions_subnets() if in_vpc else None,

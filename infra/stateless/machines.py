@@ -82,16 +82,12 @@ class Machines(Construct):
             tracing_enabled=True,
         )
 
-    def _role(
-        self, scope: Construct, name: str, used: list[str], values: dict[str, str], text: str
-    ) -> iam.IRole:
+    def _role(self, scope: Construct, name: str, used: list[str], values: dict[str, str], text: str) -> iam.IRole:
         config = self._config
         invoked = [values[used_name] for used_name in used if used_name in self._functions.live]
         statements = [tracing_statement(), vended_logs_statement()]
         if invoked:
-            statements.append(
-                iam.PolicyStatement(sid="Invoke", actions=["lambda:InvokeFunction"], resources=invoked)
-            )
+            statements.append(iam.PolicyStatement(sid="Invoke", actions=["lambda:InvokeFunction"], resources=invoked))
         children = [used_name.removesuffix(MACHINE_SUFFIX) for used_name in used if used_name.endswith(MACHINE_SUFFIX)]
         if children:
             arns = [machine_arn(self, config, child) for child in children]

@@ -102,9 +102,7 @@ class Schedules(Construct):
             )
         ]
         if called:
-            statements.append(
-                iam.PolicyStatement(sid="Invoke", actions=["lambda:InvokeFunction"], resources=called)
-            )
+            statements.append(iam.PolicyStatement(sid="Invoke", actions=["lambda:InvokeFunction"], resources=called))
         if self._key:
             statements.append(
                 iam.PolicyStatement(

@@ -1,36 +1,48 @@
 """What every store of allowances keeps to, whichever database it is in: an approval's paid calls cannot exceed it.
 
-Postgres is the real one. DynamoDB is moto behind a lock, over a real socket; the last test shows that the same check
-finds out moto without the lock.
+Postgres is the real one. DynamoDB is moto behind a lock, over a real socket; `test_dynamo_allowances.py` shows that the
+same check finds out moto without the lock.
 """
 
 from __future__ import annotations
 
 import contextlib
+import random
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
+import psycopg
 import pytest
 
-from chimera.adapters.aws.dynamo import ATTEMPTS, Table
 from chimera.adapters.aws.dynamo_allowances import DynamoAllowances
-from chimera.adapters.aws.dynamo_controls import DynamoControls
 from chimera.adapters.postgres.allowances import PostgresAllowances
 from chimera.adapters.postgres.controls import PostgresControls
 from chimera.adapters.postgres.database import Database
 from chimera.allowance_ports import AllowanceStore
-from chimera.domain.allowance import Allowance, CallItem, Draw
-from chimera.domain.cfo import SPENDING_STATES
-from chimera.domain.ids import stable_id
+from chimera.domain.allowance import CallItem
 from chimera.errors import ChimeraError
 from chimera.usecases.cfo import Cfo
-from tests.fakes.locked_moto import Conflicting, dynamo_client, make_table, moto_server
+from tests.fakes.allowance_worlds import (
+    ITEM,
+    USD,
+    DynamoWorld,
+    Open,
+    PostgresWorld,
+    World,
+    audited,
+    check_exact,
+    code,
+    open_in,
+    race,
+)
+from tests.fakes.locked_moto import dynamo_client, moto_server
 from tests.integration.conftest import (  # noqa: F401 - fixtures
     DatabaseUrls,
     cfo_keys,
@@ -40,109 +52,6 @@ from tests.integration.conftest import (  # noqa: F401 - fixtures
     new_tenant,
     postgres_server,
 )
-
-ITEM = CallItem(step="pictures", item="image", quantity="1", unit="image")
-USD = 1_000_000
-
-
-@dataclass
-class TestClock:
-    """A clock that a test sets."""
-
-    __test__ = False
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    def now(self) -> datetime:
-        """An aware UTC datetime."""
-        return self.at
-
-
-class World(Protocol):
-    """A kind of store, with a tenant of its own and the switch that its draws check."""
-
-    tenant: str
-    clock: TestClock
-
-    def store(self) -> AllowanceStore:
-        """One for each thread."""
-        ...
-
-    def approved(self, amount_micros: int) -> str:
-        """A request that was approved for this much and dispatched."""
-        ...
-
-    def switch(self, state: str | None) -> int:
-        """Set the switch (None: take it away); its epoch."""
-        ...
-
-
-class PostgresWorld:
-    """Postgres: the reservation behind an allowance is made by a real CFO."""
-
-    def __init__(self, url: str, tenant: str, cfo: Cfo) -> None:
-        self.tenant, self.clock = tenant, TestClock()
-        self._url, self._cfo = url, cfo
-        self.databases = [Database(url)]
-
-    def store(self) -> AllowanceStore:
-        database = Database(self._url)
-        self.databases.append(database)
-        return PostgresAllowances(database, self.tenant, now=lambda _: self.clock.now())
-
-    def approved(self, amount_micros: int) -> str:
-        answer = self._cfo.approve(
-            {
-                "request_id": str(uuid.uuid4()),
-                "agent_id": stable_id(self.tenant, "artist"),
-                "request_type": "compute",
-                "request_cost": str(Decimal(amount_micros) / USD),
-                "projected_roi": "9",
-                "justification": "a test",
-                "currency": "USD",
-            }
-        )
-        assert answer["approved"], answer
-        self._cfo.dispatch(answer["token"], "test")
-        return str(answer["request_id"])
-
-    def switch(self, state: Any) -> int:
-        if state is None:
-            with self.databases[0].transaction(self.tenant) as c:
-                c.execute("UPDATE controls SET state = 'STOP'")  # the role cannot take the row away, which is as well
-            return 0
-        return int(PostgresControls(self.databases[0], self.tenant).set(state, by="test", reason="test")["epoch"])
-
-
-class DynamoWorld:
-    """DynamoDB's API: the switch is mirrored by hand."""
-
-    def __init__(self, client: Any) -> None:
-        self.tenant, self.clock = str(uuid.uuid4()), TestClock()
-        self.client = client
-        self.pauses: list[float] = []
-        self._table = make_table(client, f"t-{uuid.uuid4().hex[:12]}")
-        self.switch("RUN")
-
-    def table(self, client: Any = None) -> Table:
-        """The table, through a client that a test may have prepared."""
-        return Table(client=client or self.client, name=self._table, sleep=self.pauses.append)
-
-    def store(self, client: Any = None) -> DynamoAllowances:
-        return DynamoAllowances(self.table(client), self.tenant, self.clock)
-
-    def approved(self, amount_micros: int) -> str:
-        return str(uuid.uuid4())
-
-    def switch(self, state: str | None) -> int:
-        controls = DynamoControls(self.table(), self.tenant)
-        if state is None:
-            self.client.delete_item(TableName=self._table, Key=self.table().key(f"{self.tenant}#control", "switch"))
-            return 0
-        known, revision = controls.read()
-        before, epoch = known or ("STOP", 0)
-        epoch += (before in SPENDING_STATES) != (state in SPENDING_STATES)
-        assert controls.put(state, epoch, revision)
-        return epoch
 
 
 @pytest.fixture(scope="module")
@@ -158,67 +67,29 @@ def dynamo(moto: str) -> Iterator[DynamoWorld]:
     client.close()
 
 
-@pytest.fixture(params=["postgres", "dynamo"])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    if request.param == "dynamo":
-        yield request.getfixturevalue("dynamo")
-        return
-    urls = request.getfixturevalue("database_urls")
-    tenant = request.getfixturevalue("new_tenant")()
-    made = PostgresWorld(urls.app, tenant, request.getfixturevalue("make_cfo")(tenant))
+@pytest.fixture
+def postgres(
+    database_urls: DatabaseUrls,  # noqa: F811 - a fixture
+    new_tenant: Callable[..., str],  # noqa: F811
+    make_cfo: Callable[..., Cfo],  # noqa: F811
+) -> Iterator[PostgresWorld]:
+    tenant = new_tenant()
+    made = PostgresWorld(database_urls.app, tenant, make_cfo(tenant))
     yield made
     for database in made.databases:
         database.close()
 
 
-@dataclass
-class Opened:
-    """An open allowance and the store it is in."""
-
-    world: World
-    store: AllowanceStore
-    request_id: str
-    epoch: int
-
-    def draw(self, call_id: str, micros: int, item: CallItem = ITEM) -> Draw:
-        return self.store.draw(self.request_id, call_id, micros, item)
-
-    def left(self) -> int:
-        return self.store.get(self.request_id).remaining_micros
-
-
-Open = Callable[..., Opened]
+@pytest.fixture(params=["postgres", "dynamo"])
+def world(request: pytest.FixtureRequest) -> World:
+    made: World = request.getfixturevalue(request.param)
+    return made
 
 
 @pytest.fixture
 def opened(world: World) -> Open:
-    """Opens an allowance of so many micros for an hour."""
-
-    def make(amount: int = USD, hours: float = 1) -> Opened:
-        epoch = world.switch("RUN")
-        store, request_id = world.store(), world.approved(amount)
-        store.open(request_id, amount, epoch, world.clock.now() + timedelta(hours=hours))
-        return Opened(world, store, request_id, epoch)
-
-    return make
-
-
-def code(call: Callable[[], object]) -> str:
-    """The error's code, or "" when there was none."""
-    try:
-        call()
-    except ChimeraError as error:
-        return error.code
-    return ""
-
-
-def audited(store: AllowanceStore, request_id: str) -> Allowance:
-    """The allowance, after checking A1 and A2 of `domain.allowance` on what is stored."""
-    allowance, draws = store.get(request_id), store.draws(request_id)
-    assert allowance.used_micros == sum(draw.charged_micros for draw in draws), "used is not the sum of the draws"
-    assert allowance.used_micros <= allowance.amount_micros or allowance.overrun_micros > 0, "overspent"
-    assert allowance.remaining_micros == max(0, allowance.amount_micros - allowance.used_micros)
-    return allowance
+    """Opens an allowance in this world."""
+    return lambda amount=USD, hours=1.0: open_in(world, amount, hours)
 
 
 # --- open
@@ -460,35 +331,6 @@ def test_tenants_do_not_see_each_others_allowances(opened: Open, request: pytest
 # --- concurrency
 
 
-def race(world: World, request_id: str, threads: int, calls: Callable[[int], list[tuple[str, int]]]) -> list[str]:
-    """Every thread draws its calls, all beginning at once; gives each call's code ("" when it was drawn)."""
-    start = threading.Barrier(threads)
-
-    def work(number: int) -> list[str]:
-        store = world.store()
-        start.wait(30)
-        return [_code_of_any(store, request_id, call_id, micros) for call_id, micros in calls(number)]
-
-    with ThreadPoolExecutor(threads) as pool:
-        return [answer for answers in pool.map(work, range(threads)) for answer in answers]
-
-
-def _code_of_any(store: AllowanceStore, request_id: str, call_id: str, micros: int) -> str:
-    try:
-        return "" if store.draw(request_id, call_id, micros, ITEM).first else "again"
-    except ChimeraError as error:
-        return error.code
-
-
-def check_exact(store: AllowanceStore, request_id: str, answers: list[str], expected: int) -> None:
-    """Exactly so many draws were granted, the store holds these and no others, and nothing else was answered."""
-    granted = answers.count("")
-    assert granted == expected, f"{granted} draws granted, the allowance covers {expected}"
-    assert set(answers) <= {"", "BUDGET_EXCEEDED"}, f"answers: {sorted(set(answers))}"
-    assert len(store.draws(request_id)) == expected, "the store holds other draws than were granted"
-    assert audited(store, request_id).used_micros == store.get(request_id).amount_micros
-
-
 def test_32_threads_get_exactly_what_the_allowance_covers(opened: Open) -> None:
     it = opened(64_000)
     answers = race(it.world, it.request_id, 32, lambda n: [(f"call-{n}-{i}", 1000) for i in range(4)])
@@ -532,137 +374,107 @@ def test_draws_corrections_and_the_end_may_cross(opened: Open) -> None:
     assert audited(it.store, it.request_id).used_micros == end.result() == spent <= 100_000
 
 
-# --- DynamoDB: what real tables do and moto does not
+# --- Postgres: a stop that was acknowledged is not overtaken
 
 
-def test_conflicts_are_tried_again_with_a_pause(dynamo: DynamoWorld) -> None:
-    client = Conflicting(dynamo.client)
-    store = dynamo.store(client)
-    epoch = dynamo.switch("RUN")
-    request_id = str(uuid.uuid4())
-    store.open(request_id, USD, epoch, dynamo.clock.now() + timedelta(hours=1))
-    client.fail("transact_write_items", "TransactionConflict", "None", "None", times=3)
-    client.fail("transact_write_items", "None", "ThrottlingError", "TransactionConflict")
-    client.fail("transact_get_items", code="ProvisionedThroughputExceededException")
-    assert store.draw(request_id, "a", 1000, ITEM).first
-    assert len(dynamo.pauses) == 5 and all(0 <= pause <= 1 for pause in dynamo.pauses)
-    client.fail("transact_write_items", "TransactionConflict")
-    client.fail("update_item", code="TransactionConflictException")
-    store.correct(request_id, "a", 10)
-    assert store.close(request_id).used_micros == 10
-    assert client.plan == []
-    assert audited(store, request_id).used_micros == 10
+def test_a_stop_waits_for_a_draw_that_had_read_the_switch(
+    postgres: PostgresWorld,
+    database_urls: DatabaseUrls,  # noqa: F811 - a fixture
+) -> None:
+    """The draw is held between its look at the switch and its commit: until it is through, no stop is acknowledged."""
+    it = open_in(postgres)
+    ended: list[str] = []
+
+    def draw() -> None:
+        it.draw("a", 1000)
+        ended.append("draw")
+
+    def stop() -> None:
+        with contextlib.closing(Database(database_urls.app)) as database:
+            PostgresControls(database, postgres.tenant).set("STOP", by="Ada", reason="now")
+        ended.append("stop")
+
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with (
+        ThreadPoolExecutor(2) as pool,
+        psycopg.connect(database_urls.super, autocommit=True) as watcher,
+        psycopg.connect(database_urls.super) as holder,
+    ):
+
+        def until(count: int) -> None:
+            deadline = time.monotonic() + 4
+            while (watcher.execute(waiting).fetchone() or (0,))[0] < count and time.monotonic() < deadline:
+                time.sleep(0.01)
+
+        holder.execute("LOCK TABLE allowance_draw IN EXCLUSIVE MODE")  # readers pass, the draw's insert waits
+        drawing = pool.submit(draw)
+        until(1)
+        stopping = pool.submit(stop)
+        until(2)
+        assert ended == [], "a stop was acknowledged while a draw that had not seen it was under way"
+        holder.rollback()
+        drawing.result(30)
+        stopping.result(30)
+    assert sorted(ended) == ["draw", "stop"]
+    assert code(lambda: it.draw("b", 1000)) == "SYSTEM_STOPPED" and it.left() == USD - 1000
 
 
-def test_a_conflict_without_end_draws_nothing(dynamo: DynamoWorld) -> None:
-    client = Conflicting(dynamo.client)
-    store = dynamo.store(client)
-    request_id = str(uuid.uuid4())
-    store.open(request_id, USD, dynamo.switch("RUN"), dynamo.clock.now() + timedelta(hours=1))
-    client.fail("transact_write_items", "TransactionConflict", times=ATTEMPTS)
-    assert code(lambda: store.draw(request_id, "a", 1000, ITEM)) == "DATABASE_WAKING"
-    assert audited(store, request_id).used_micros == 0
+# --- the two stores against each other
 
 
-def test_a_lost_answer_is_found_again_and_not_drawn_twice(dynamo: DynamoWorld) -> None:
-    client = Conflicting(dynamo.client)
-    store = dynamo.store(client)
-    request_id = str(uuid.uuid4())
-    store.open(request_id, USD, dynamo.switch("RUN"), dynamo.clock.now() + timedelta(hours=1))
-    client.fail("transact_write_items", code="InternalServerError", status=500, done=True)
-    assert code(lambda: store.draw(request_id, "a", 1000, ITEM)) == "DATABASE_WAKING"  # it may have been drawn
-    assert not store.draw(request_id, "a", 1000, ITEM).first  # it was; an earlier attempt may have made the call
-    # a conflict that is told although the write took effect: the store knows its own draw by its mark
-    client.fail("transact_write_items", "TransactionConflict", done=True)
-    assert store.draw(request_id, "b", 1000, ITEM).first
-    assert audited(store, request_id).used_micros == 2000
+@pytest.mark.parametrize("seed", range(5))
+def test_both_stores_answer_every_sequence_alike(seed: int, postgres: PostgresWorld, dynamo: DynamoWorld) -> None:
+    """The same random operations in both: the same answers, error codes and sums, whatever came before."""
+    worlds: list[tuple[World, AllowanceStore, str]] = []
+    for world in (postgres, dynamo):
+        world.clock.at = postgres.clock.at
+        epoch, store, request_id = world.switch("RUN"), world.store(), world.approved(100)
+        store.open(request_id, 100, epoch, world.clock.at + timedelta(seconds=30))
+        worlds.append((world, store, request_id))
+    chance = random.Random(seed)
+    for _ in range(45):
+        do = random_operation(chance)
+        first, second = [do(*each) for each in worlds]
+        assert first == second
+    first, second = [
+        (audited(store, request_id).used_micros, store.close(request_id)) for _, store, request_id in worlds
+    ]
+    assert replace(second[1], request_id=first[1].request_id) == first[1]
 
 
-def test_what_another_try_cannot_mend_is_told_at_once(dynamo: DynamoWorld) -> None:
-    client = Conflicting(dynamo.client)
-    store = dynamo.store(client)
-    request_id = str(uuid.uuid4())
-    store.open(request_id, USD, dynamo.switch("RUN"), dynamo.clock.now() + timedelta(hours=1))
-    client.fail("transact_write_items", "ValidationError", "None", "TransactionConflict")
-    assert code(lambda: store.draw(request_id, "a", 1, ITEM)) == "INTERNAL"
-    client.fail("transact_get_items", code="AccessDeniedException")
-    assert code(lambda: store.draw(request_id, "a", 1, ITEM)) == "INTERNAL"  # unreadable: no money
-    client.fail("transact_get_items", code="ServiceUnavailable", status=503)
-    assert code(lambda: store.draw(request_id, "a", 1, ITEM)) == "DATABASE_WAKING"
-    assert dynamo.pauses == [] and audited(store, request_id).used_micros == 0
+def random_operation(chance: random.Random) -> Callable[[World, AllowanceStore, str], object]:
+    """One operation, the same for both worlds; it gives what can be compared."""
+    call_id, micros, attempt = chance.choice("abcd"), chance.choice((0, 1, 10, 10, 30, 45)), chance.randint(1, 2)
+    kind = chance.choices(
+        ("draw", "correct", "give_back", "switch", "clock", "close"), weights=(45, 20, 30, 2, 1, 0.4)
+    )[0]
+    state, seconds = chance.choice(("RUN", "PAUSE_PUBLISH", "RUN")), chance.randint(1, 20)
 
+    def do(world: World, store: AllowanceStore, request_id: str) -> object:
+        try:
+            if kind == "switch":
+                return world.switch(state)
+            if kind == "clock":
+                world.clock.at += timedelta(seconds=seconds)
+                return None
+            if kind == "close":
+                return store.close(request_id).used_micros
+            if kind == "draw":
+                draw = store.draw(request_id, call_id, micros, ITEM)
+            elif kind == "correct":
+                draw = store.correct(request_id, call_id, micros)
+            else:
+                draw = store.give_back(request_id, call_id, attempt)
+        except ChimeraError as error:
+            return error.code, error.message.replace(request_id, "it")
+        allowance = store.get(request_id)
+        return (
+            draw.state,
+            draw.charged_micros,
+            draw.attempt,
+            draw.first,
+            allowance.used_micros,
+            allowance.overrun_micros,
+        )
 
-def test_the_switch_is_checked_inside_the_draw_itself(dynamo: DynamoWorld) -> None:
-    class StopsLast(Conflicting):
-        """The stop comes between the draw's read and its write."""
-
-        def __getattr__(self, operation: str) -> Callable[..., Any]:
-            if operation == "transact_write_items":
-                dynamo.switch("STOP")
-            return super().__getattr__(operation)
-
-    store = dynamo.store(StopsLast(dynamo.client))
-    request_id = str(uuid.uuid4())
-    store.open(request_id, USD, dynamo.switch("RUN"), dynamo.clock.now() + timedelta(hours=1))
-    assert code(lambda: store.draw(request_id, "a", 1, ITEM)) == "SYSTEM_STOPPED"
-    assert audited(dynamo.store(), request_id).used_micros == 0
-
-
-def test_time_to_live_decides_nothing_and_no_request_token_does(dynamo: DynamoWorld) -> None:
-    client = Conflicting(dynamo.client)
-    store = dynamo.store(client)
-    request_id, end = str(uuid.uuid4()), dynamo.clock.now() + timedelta(hours=1)
-    store.open(request_id, USD, dynamo.switch("RUN"), end)
-    store.draw(request_id, "a", 1, ITEM)
-    items = dynamo.client.scan(TableName=dynamo.table().name)["Items"]
-    kept = [int(item["ttl"]["N"]) for item in items if "ttl" in item]
-    assert len(kept) == 2 and min(kept) > (end + timedelta(days=80)).timestamp()
-    assert not any("ClientRequestToken" in arguments for _, arguments in client.calls)
-
-
-# --- the negative control
-
-
-@contextlib.contextmanager
-def widened_window(seconds: float) -> Iterator[threading.Event]:
-    """Makes moto's window sure to be hit: between an update's condition and its writing, a request waits for another
-    one to come as far. Nothing else is changed, and behind the lock no other one can come.
-    """
-    from moto.dynamodb.parsing.executors import UpdateExpressionExecutor
-
-    original = UpdateExpressionExecutor.execute
-    lock, met, inside = threading.Lock(), threading.Event(), 0
-
-    def execute(self: Any, node: Any = None) -> None:
-        nonlocal inside
-        if node is None and "remaining" in self.item.attrs:
-            with lock:
-                inside += 1
-                if inside == 2:
-                    met.set()
-            met.wait(seconds)
-            with lock:
-                inside -= 1
-        original(self, node)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(UpdateExpressionExecutor, "execute", execute)
-        yield met
-
-
-@pytest.mark.parametrize(("locked", "seconds"), [(False, 20.0), (True, 0.3)])
-def test_the_check_finds_out_moto_without_its_lock(locked: bool, seconds: float) -> None:
-    """T11: a concurrency test that passes on a store known to overspend would be worth nothing."""
-    with moto_server(locked=locked) as url, contextlib.closing(dynamo_client(url)) as client:
-        world = DynamoWorld(client)
-        store, request_id = world.store(), str(uuid.uuid4())
-        store.open(request_id, 1000, world.switch("RUN"), world.clock.now() + timedelta(hours=1))
-        with widened_window(seconds) as met:
-            answers = race(world, request_id, 2, lambda n: [(f"call-{n}", 1000)])
-        if locked:
-            assert not met.is_set()
-            check_exact(store, request_id, answers, expected=1)
-        else:
-            assert met.is_set()
-            with pytest.raises(AssertionError, match="2 draws granted, the allowance covers 1"):
-                check_exact(store, request_id, answers, expected=1)
+    return do

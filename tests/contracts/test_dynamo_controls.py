@@ -8,21 +8,28 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from chimera.adapters.aws.dynamo import Table
+from chimera.adapters.aws.dynamo_allowances import DynamoAllowances
 from chimera.adapters.aws.dynamo_budgets import DynamoBudgets
 from chimera.adapters.aws.dynamo_controls import DynamoControls, MirroredControls
+from chimera.adapters.postgres.allowances import PostgresAllowances
 from chimera.adapters.postgres.budget_rows import PostgresBudgetRows
 from chimera.adapters.postgres.controls import PostgresControls
 from chimera.adapters.postgres.database import Database
+from chimera.bootstrap import App
+from chimera.domain.allowance import CallItem
 from chimera.domain.budget_view import BudgetView
 from chimera.domain.cfo import SPENDING_STATES
 from chimera.domain.ids import stable_id
 from chimera.errors import ChimeraError
+from chimera.settings import Settings
 from chimera.usecases.budget_projection import project_budgets
+from chimera.usecases.scope import Scope
 from tests.fakes.locked_moto import Conflicting, dynamo_client, make_table, moto_server
 from tests.integration.conftest import (  # noqa: F401 - fixtures
     cfo_keys,
@@ -194,3 +201,33 @@ def test_what_changed_is_projected_and_nothing_else(table: Table, db: Database, 
     assert project_budgets(source, mirror) == 6
     assert {view.reserved_micros for view in mirror.all()} == {2_500_000}
     assert sorted(mirror.all(), key=str) == sorted(source.rows(), key=str)
+
+
+# --- as it is wired
+
+
+def test_on_aws_draws_come_from_dynamodb_and_obey_the_mirrored_switch(
+    client: Any,
+    table: Table,
+    db: Database,  # noqa: F811 - a fixture
+    tenant: str,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    settings = Settings(world="aws", aws_endpoint=client.meta.endpoint_url, dynamo_table=table.name)
+    app = App(settings, db=db)
+    store, request_id, item = app.allowances(tenant), str(uuid.uuid4()), CallItem(step="voice", item="speech")
+    assert isinstance(store, DynamoAllowances)
+    store.open(request_id, 1000, 1, datetime.now(UTC) + timedelta(hours=1))
+    with pytest.raises(ChimeraError) as caught:  # a new tenant whose switch was never mirrored
+        store.draw(request_id, "a", 1, item)
+    assert caught.value.code == "SYSTEM_STOPPED"
+    app.mirror(tenant)
+    assert store.draw(request_id, "a", 1, item).first
+    app.controls(tenant).set("STOP", by="Ada", reason="now")
+    with pytest.raises(ChimeraError) as caught:
+        app.purse(Scope(tenant_id=tenant, run_id="r", task_id="t", content_id="c"), request_id).book("b", 1, item)
+    assert caught.value.code == "SYSTEM_STOPPED"
+    local = App(Settings(), db=db)
+    assert isinstance(local.allowances(tenant), PostgresAllowances) and local.mirror(tenant) == 0

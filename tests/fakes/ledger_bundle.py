@@ -320,9 +320,7 @@ class Bundle:
     @property
     def rotated_at(self) -> int:
         """The row that announced the second CFO key."""
-        return next(
-            r.seq for r in self.book.rows if r.entry_type == "KEY" and r.key_id == self.retired.key_id and r.seq > 3
-        )
+        return [row.seq for row in self.book.rows if row.entry_type == "KEY" and row.details["purpose"] == "cfo"][1]
 
 
 def make_bundle(folder: Path, *, seed: int, rows: int = 120) -> Bundle:
@@ -454,7 +452,7 @@ def rewrite_history(bundle: Bundle, at: int, dice: random.Random) -> list[Line]:
     counters and head are made to fit: the file fits itself."""
     with_folder = bundle.book.folder / "attacker"
     thief, sealer = KeyFileSigner(with_folder, "cfo-signing"), KeyFileSigner(with_folder, "seal-signing")
-    rows = _forged(bundle, max(at, 1), thief, sealer.key_id)
+    rows = forged_rows(bundle, max(at, 1), thief, sealer.key_id)
     seals: list[Seal] = []
     for seal in bundle.book.made:
         old = seal.last_seq < at
@@ -467,7 +465,8 @@ def rewrite_history(bundle: Bundle, at: int, dice: random.Random) -> list[Line]:
     return [*head, *map(row_line, rows), *map(seal_line, seals), *beside(rows), {"type": "end"}]
 
 
-def _forged(bundle: Bundle, at: int, thief: KeyFileSigner, seal_kid: str) -> list[Entry]:
+def forged_rows(bundle: Bundle, at: int, thief: KeyFileSigner, seal_kid: str) -> list[Entry]:
+    """The rows with all from index `at` on written anew and signed by the thief's key."""
     rows = list(bundle.book.rows[:at])
     for row in bundle.book.rows[at:]:
         prev = rows[-1].row_hash
@@ -499,7 +498,7 @@ def downgrade_key(bundle: Bundle, at: int, dice: random.Random) -> list[Line]:
         entry = sign(bundle.book.rows[place], bundle.retired)
         rows[place] = row_line(entry)
         return head + rows + rest
-    forged = _forged(bundle, place, bundle.retired, bundle.book.seal_key.key_id)
+    forged = forged_rows(bundle, place, bundle.retired, bundle.book.seal_key.key_id)
     head[0]["head"] = {"seq": len(forged), "hash": forged[-1].row_hash.hex()}
     return [*head, *map(row_line, forged), *rest]
 

@@ -18,9 +18,7 @@ from typing import Any, TypeVar
 import psycopg
 import rfc8785
 
-from chimera.adapters.local.keys import KeyFileSigner
-from chimera.domain.cfo import PERIOD_NAMES, parse_request
-from chimera.domain.ledger import Entry
+from chimera.domain.cfo import PERIOD_NAMES
 from chimera.domain.models import CostLine
 from chimera.errors import ChimeraError
 from chimera.usecases.cfo import Cfo
@@ -60,9 +58,16 @@ def ask(cfo: Cfo, body: Body) -> Reply:
     """One request and its answer, or its error's code."""
     invoked = time.monotonic()
     try:
-        answer = cfo.approve(body)
+        answer: Body | ChimeraError = cfo.approve(body)
     except ChimeraError as error:
-        return Reply(body["request_id"], error.code, error.code, False, (), "", invoked, time.monotonic())
+        answer = error
+    return reply_of(answer, body["request_id"], invoked, time.monotonic())
+
+
+def reply_of(answer: Body | ChimeraError, request_id: str, invoked: float, acked: float) -> Reply:
+    """An answer of the CFO's, or its error."""
+    if isinstance(answer, ChimeraError):
+        return Reply(request_id, answer.code, answer.code, False, (), "", invoked, acked)
     return Reply(
         request_id=answer["request_id"],
         decision=answer["decision"],
@@ -71,7 +76,7 @@ def ask(cfo: Cfo, body: Body) -> Reply:
         remaining_micros=tuple(_micros(answer["budget_remaining"][name]) for name in PERIOD_NAMES.values()),
         digest=digest_of(answer),
         invoked=invoked,
-        acked=time.monotonic(),
+        acked=acked,
     )
 
 
@@ -93,16 +98,21 @@ def in_processes(work: Callable[..., T], jobs: Sequence[tuple[Any, ...]]) -> lis
         process.start()
         theirs.close()
         pipes.append((ours, process))
-    results = []
+    results: list[T] = []
+    failures: list[str] = []
     for ours, process in pipes:
         try:
             good, value = ours.recv()
         except EOFError:
-            raise RuntimeError("a worker died") from None
+            barrier.abort()
+            good, value = False, "a worker died"
         process.join()
-        if not good:
-            raise RuntimeError(f"a worker failed:\n{value}")
-        results.append(value)
+        if good:
+            results.append(value)
+        else:
+            failures.append(value)
+    if failures:
+        raise RuntimeError("\n".join(failures))
     return results
 
 
@@ -110,6 +120,7 @@ def _child(pipe: Any, work: Callable[..., Any], barrier: Any, job: tuple[Any, ..
     try:
         pipe.send((True, work(barrier, *job)))
     except BaseException:
+        barrier.abort()  # nobody waits for us
         pipe.send((False, traceback.format_exc()))
         raise
 
@@ -117,8 +128,16 @@ def _child(pipe: Any, work: Callable[..., Any], barrier: Any, job: tuple[Any, ..
 def in_threads(barrier: Any, count: int, work: Callable[[int, Callable[[], object]], T]) -> list[T]:
     """`work(number, ready)` in threads; `ready()` comes back when every thread of every process has called it."""
     gate = threading.Barrier(count, action=barrier.wait)
+
+    def guarded(number: int) -> T:
+        try:
+            return work(number, gate.wait)
+        except BaseException:
+            gate.abort()
+            raise
+
     with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(lambda number: work(number, gate.wait), range(count)))
+        return list(pool.map(guarded, range(count)))
 
 
 # --- many decisions
@@ -133,59 +152,39 @@ def decide_all(site: Site, bodies: Sequence[Body], *, connections: int, processe
 
 def _decide(barrier: Any, site: Site, bodies: list[Body], threads: int) -> list[Reply]:
     def work(number: int, ready: Callable[[], object]) -> list[Reply]:
-        with site.open() as (cfo, _):
+        with site.open() as (cfo, ledger):
+            ledger.budgets()  # connects
             ready()
             return [ask(cfo, body) for body in bodies[number::threads]]
 
     return list(itertools.chain.from_iterable(in_threads(barrier, threads, work)))
 
 
-def decide_batches(
-    site: Site, bodies: Sequence[Body], *, connections: int, processes: int, batch: int, sign: bool = True
-) -> list[Reply]:
-    """The same in batches, each one transaction; with `sign`, each approval is signed after its batch."""
+def decide_batches(site: Site, bodies: Sequence[Body], *, connections: int, processes: int, batch: int) -> list[Reply]:
+    """The same in batches: one transaction decides, one signs."""
     shares = [list(bodies[n::processes]) for n in range(processes)]
-    jobs = [(site, share, connections // processes, batch, sign) for share in shares]
+    jobs = [(site, share, connections // processes, batch) for share in shares]
     return list(itertools.chain.from_iterable(in_processes(_batches, jobs)))
 
 
-def _batches(barrier: Any, site: Site, bodies: list[Body], threads: int, batch: int, sign: bool) -> list[Reply]:
+def _batches(barrier: Any, site: Site, bodies: list[Body], threads: int, batch: int) -> list[Reply]:
     def work(number: int, ready: Callable[[], object]) -> list[Reply]:
         replies: list[Reply] = []
-        mine = [parse_request(body) for body in bodies[number::threads]]
+        mine = bodies[number::threads]
         with site.open() as (cfo, ledger):
-            key_id = KeyFileSigner(site.keys).key_id
             ledger.budgets()  # connects
             ready()
             for start in range(0, len(mine), batch):
-                invoked = time.monotonic()
-                entries = ledger.decide_many(mine[start : start + batch], site.policy, key_id)
-                if sign:
-                    for entry in entries:
-                        if not isinstance(entry, ChimeraError):
-                            cfo.answer(entry.request_id)
-                acked = time.monotonic()
                 asked = mine[start : start + batch]
-                replies += [_batched(e, r.request_id, invoked, acked) for e, r in zip(entries, asked, strict=True)]
+                invoked = time.monotonic()
+                answers = cfo.approve_many(asked)
+                acked = time.monotonic()
+                replies += [
+                    reply_of(a, body["request_id"], invoked, acked) for a, body in zip(answers, asked, strict=True)
+                ]
         return replies
 
     return list(itertools.chain.from_iterable(in_threads(barrier, threads, work)))
-
-
-def _batched(entry: Entry | ChimeraError, request_id: str, invoked: float, acked: float) -> Reply:
-    if isinstance(entry, ChimeraError):
-        return Reply(request_id, entry.code, entry.code, False, (), "", invoked, acked)
-    left = entry.details["remaining_micros"]
-    return Reply(
-        request_id=request_id,
-        decision=entry.decision or "",
-        code=entry.code,
-        signed=entry.is_approval,
-        remaining_micros=tuple(int(left[name]) for name in PERIOD_NAMES.values()),
-        digest=entry.row_hash.hex(),
-        invoked=invoked,
-        acked=acked,
-    )
 
 
 def decide_twice(
@@ -202,7 +201,8 @@ def _twice(barrier: Any, site: Site, pairs: list[tuple[Body, Body]], twins: int)
 
     def work(number: int, ready: Callable[[], object]) -> list[Reply]:
         twin, side = divmod(number, 2)
-        with site.open() as (cfo, _):
+        with site.open() as (cfo, ledger):
+            ledger.budgets()  # connects
             ready()
             replies = []
             for pair in pairs[twin::twins]:

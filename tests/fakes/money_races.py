@@ -16,7 +16,7 @@ from tests.fakes.money_load import Body, Reply, decide_all, decide_batches, deci
 from tests.fakes.money_replay import Replay, expect_none, replay
 from tests.fakes.money_world import NO_RISK, Site
 
-STRICT = CfoPolicy(risk_threshold=Decimal("0.4"))
+STRICT = CfoPolicy(risk_threshold=Decimal("0.35"))
 """All rules, with so little patience for risk that some requests are escalated."""
 NewSite = Callable[[Decimal, CfoPolicy], Site]
 CATEGORIES = ("api_call", "compute", "storage", "blockchain")

@@ -22,8 +22,8 @@ from chimera.adapters.local.keys import KeyFileSigner, KeyFolderVerifier
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.ledger import PostgresLedger
 from chimera.adapters.postgres.tenancy import agent_id, seed_tenant
-from chimera.domain.cfo import CfoPolicy, RiskWeights
 from chimera.bootstrap import App
+from chimera.domain.cfo import CfoPolicy, RiskWeights
 from chimera.domain.ids import stable_id
 from chimera.domain.ledger import VerifyReport
 from chimera.settings import Settings

@@ -13,6 +13,7 @@ import pytest
 from chimera.adapters.postgres.controls import PostgresControls
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.ledger import PostgresLedger
+from chimera.adapters.postgres.money import PostgresTransaction
 from chimera.adapters.postgres.tenancy import agent_id
 from chimera.domain.ids import new_id
 from chimera.errors import ChimeraError
@@ -177,3 +178,27 @@ def test_every_use_is_in_the_audit_log_with_its_reason(db: Database, tenant: str
         ("ada", "RUN", "PAUSE_SPEND", "vendor outage"),
     ]
     assert [row["after"]["epoch"] for row in rows] == [3, 2, 2]
+
+
+def test_a_stop_that_was_acknowledged_is_not_followed_by_a_dispatch(
+    make_cfo: Callable[..., Any], database_urls: Any, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between reading the switch and using the approval a stop either waits, or the approval is not used."""
+    cfo = make_cfo(tenant)
+    token = cfo.approve(request(tenant))["token"]
+    stopped: list[bool] = []
+    use = PostgresTransaction.dispatch
+
+    def stop_first(self: PostgresTransaction, *arguments: Any) -> bool:
+        with psycopg.connect(database_urls.app, autocommit=True, options="-c lock_timeout=200ms") as person:
+            person.execute("SELECT set_config('app.tenant', %s, false)", (tenant,))
+            try:
+                person.execute("UPDATE controls SET state = 'STOP', epoch = epoch + 1")
+                stopped.append(True)
+            except psycopg.errors.LockNotAvailable:
+                stopped.append(False)
+        return use(self, *arguments)
+
+    monkeypatch.setattr(PostgresTransaction, "dispatch", stop_first)
+    outcome = refused(lambda: cfo.dispatch(token, "run-1"))
+    assert (stopped, outcome) in (([False], "done"), ([True], "SYSTEM_STOPPED"))

@@ -230,6 +230,29 @@ def test_the_story_of_an_escalated_request_has_the_persons_decision(shell: Shell
     assert shell("ledger", "show", override["request_id"]).out == told
 
 
+def test_a_request_that_was_refused_before_it_was_decided_has_both_in_its_story(shell: Shell) -> None:
+    request = new_id()
+    shell.app.ledger(shell.tenant).refuse(
+        "ada", "VALIDATION_FAILED", "projected_roi: got 'much'", b"{}", request_id=request
+    )
+    assert shell("ledger", "show", request).out.startswith(f"REFUSAL {request}")
+    shell.ask(request_id=request)
+    told = shell("ledger", "show", request).out
+    assert told.startswith(f"Request {request}: 0.06 USD for compute, asked by artist")
+    assert "projected_roi: got 'much' (VALIDATION_FAILED)" in told
+    [limits] = shell("ledger", "ls", "--type", "limit_change", "--json").json["entries"]
+    assert "daily total: none -> 1000.00" in shell("ledger", "show", str(limits["seq"])).out
+
+
+def test_text_from_outside_cannot_steer_the_terminal_or_forge_a_line(shell: Shell) -> None:
+    request = shell.settled(justification="a video\x1b[2J\x1b]0;owned\x07\u202e\r\n  Now REFUNDED")
+    told = shell("ledger", "show", request).out
+    assert not set(told) & set("\x1b\x07\r\u202e")
+    assert not [line for line in told.splitlines() if line.strip().startswith("Now REFUNDED")]
+    shell("ledger", "refund", request, "--amount", "0.01", "--reason", "credit\x1b[31m\nrow")
+    assert "credit�[31m row" in shell("ledger", "ls", "--limit", "1").out
+
+
 def test_a_signature_that_is_not_the_rows_is_told(shell: Shell, database_urls: Any) -> None:
     import psycopg
 

@@ -332,10 +332,9 @@ def test_once_the_counter_is_put_right_a_person_unfreezes_and_work_goes_on(place
     ledger = place.app.ledger(place.tenant)
     ledger.unfreeze(["compute"], "looked at it", "ada")
     assert place.recover().frozen == ["compute"]  # nothing was put right: it freezes again
-    place.sql(
-        "UPDATE budget_tracking SET reserved_micros = %s WHERE tenant_id = %s AND scope = 'compute'",
-        *(RESERVED, place.tenant),
-    )
+    books = place.app.books(place.tenant)
+    assert len(books.recount(by="ada", note="restored")) == 3  # day, week and month
+    assert books.recount(by="ada", note="again") == []
     assert place.recover().problems == []
     assert place.app.books(place.tenant).trouble() == []
     assert place.approve()["code"] == "BUDGET_EXCEEDED"  # a person unfreezes, recovery never does
@@ -343,6 +342,24 @@ def test_once_the_counter_is_put_right_a_person_unfreezes_and_work_goes_on(place
     assert place.approve()["approved"]
     assert place.recover(full=True).problems == []
     assert place.alerts() == ["alert.budget_mismatch", "alert.budget_mismatch_over"]
+
+
+@pytest.mark.parametrize("name", list(FORGERIES))
+def test_a_recount_puts_right_what_a_forger_changed(place: Place, name: str) -> None:
+    place.dispatched()
+    place.app.ledger(place.tenant).settle(place.dispatched(), 5_000_000)
+    place.sql(FORGERIES[name][0], place.tenant)
+    assert place.app.books(place.tenant).recount(by="ada", note="restored")
+    assert place.app.verify_ledger(place.tenant, full=True).problems == []
+
+
+def test_nothing_is_counted_from_a_ledger_that_does_not_verify(place: Place) -> None:
+    place.approve()
+    place.sql("UPDATE budget_tracking SET reserved_micros = 0 WHERE tenant_id = %s", place.tenant)
+    place.sql("UPDATE ledger SET reason = 'fine' WHERE tenant_id = %s AND seq = 3", place.tenant)
+    with pytest.raises(ChimeraError, match="does not verify"):
+        place.app.books(place.tenant).recount(by="ada", note="restored")
+    assert place.app.verify_ledger(place.tenant).wrong_scopes == ["compute", "total"]
 
 
 def test_a_changed_row_below_the_checkpoint_is_found_by_the_full_check_and_stays_an_alert(place: Place) -> None:

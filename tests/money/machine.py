@@ -154,7 +154,7 @@ class MoneyMachine(RuleBasedStateMachine):
     def spend_and_settle(self, pick: int, share: int, crash: int | None) -> None:
         life = self.life(pick, "DISPATCHED")
         assert life is not None
-        life.actual = self.sim.vendor.charges.get(life.request_id, life.body.amount * share // 4)
+        life.actual = self.sim.vendor.charges.get((life.request_id, ""), life.body.amount * share // 4)
         self.call(crash, lambda: self.sim.lives.spend(None, life))
         self.call(crash, lambda: self.sim.lives.settle(None, life, life.actual))
 
@@ -201,7 +201,10 @@ class MoneyMachine(RuleBasedStateMachine):
         if self.sim.store.tables.open:
             first = min(row.expires_at for row in self.sim.store.tables.open.values())
             edge = first + timedelta(seconds=30) + MILLI * off
-            if edge - self.sim.world.clock.peek() < timedelta(seconds=TTL_SECONDS) and edge > self.sim.world.clock.peek():
+            if (
+                edge - self.sim.world.clock.peek() < timedelta(seconds=TTL_SECONDS)
+                and edge > self.sim.world.clock.peek()
+            ):
                 self.sim.world.clock.set(edge)
         self.call(crash, lambda: self.sim.ledger().expire_due())
 

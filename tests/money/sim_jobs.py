@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -39,13 +40,13 @@ class Jobs:
         self.number += 1
         chance = self.rng.random()
         sim = self.sim
-        if chance < 0.34:
+        if chance < 0.28:
             sim.add("sweep", self.sweep)
         elif chance < 0.40:
             sim.add("expiry", self.expiry)
-        elif chance < 0.55:
+        elif chance < 0.52:
             self._limit()
-        elif chance < 0.62:
+        elif chance < 0.58:
             self._freeze()
         elif chance < 0.70:
             sim.add("switch", self._switch)
@@ -55,15 +56,17 @@ class Jobs:
             sim.add("seal", self.seals.seal)
         elif chance < 0.86:
             sim.add("prove", self.seals.prove)
+        elif chance < 0.93:
+            sim.add("recover", sim.purses.recover)
         else:
             self._answer()
 
     # --- sweep and expiry
 
-    def sweep(self, actor: Actor) -> None:
+    def sweep(self, actor: Actor | None) -> None:
         self.sim.cfo(actor).sweep()
 
-    def expiry(self, actor: Actor) -> None:
+    def expiry(self, actor: Actor | None) -> None:
         """The sweep at the very edge of some reservation's grace."""
         open_now = self.sim.store.tables.open
         if open_now and self.sim.world.faulty:
@@ -84,25 +87,25 @@ class Jobs:
             used = [r.reserved + r.spent for k, r in self.sim.store.tables.counters.items() if k[:2] == (scope, kind)]
             micros = max(1, (used[-1] if used else base) + self.rng.choice((-1, 0, 1)))
 
-        def run(actor: Actor) -> None:
+        def run(actor: Actor | None) -> None:
             self.sim.ledger(actor).set_limit(scope, kind, micros, by="anna", reason="simulated")
             if micros < base:
                 self.sim.add("set_limit", lambda again: self._raise(again, scope, kind, base))
 
         self.sim.add("set_limit", run, copies=self.rng.choice((1, 1, 2)))
 
-    def _raise(self, actor: Actor, scope: str, kind: str, micros: int) -> None:
+    def _raise(self, actor: Actor | None, scope: str, kind: str, micros: int) -> None:
         self.sim.ledger(actor).set_limit(scope, kind, micros, by="anna", reason="back to normal")
 
     def _freeze(self) -> None:
         scopes = self.rng.sample(SCOPES, self.rng.choice((1, 1, 2)))
         self.sim.add("freeze", lambda actor: self.frozen(actor, scopes), copies=self.rng.choice((1, 2)))
 
-    def frozen(self, actor: Actor, scopes: list[str]) -> None:
+    def frozen(self, actor: Actor | None, scopes: list[str]) -> None:
         self.sim.ledger(actor).freeze(scopes, "something is odd", "anna")
         self.sim.add("unfreeze", lambda again: self.thaw(again, scopes))
 
-    def thaw(self, actor: Actor, scopes: list[str]) -> None:
+    def thaw(self, actor: Actor | None, scopes: list[str]) -> None:
         try:
             self.sim.ledger(actor).unfreeze(scopes, "looked at it", "anna")
         except ChimeraError as error:
@@ -113,7 +116,7 @@ class Jobs:
         if left and self.rng.random() < 0.8:
             self.sim.add("unfreeze", lambda again: self.thaw(again, left))
 
-    def _switch(self, actor: Actor) -> None:
+    def _switch(self, actor: Actor | None) -> None:
         """Another part of the system: a stop, a pause, or its row lost; somebody resumes later."""
         self.set_switch(self.rng.choice(("STOP", "PAUSE_SPEND", "PAUSE_PUBLISH", None)))
         self.sim.add("resume", lambda again: self.set_switch("RUN"))
@@ -139,7 +142,7 @@ class Jobs:
     def _refuse(self) -> None:
         number, forged = self.number, f"{self.number:08x}-0000-4000-8000-000000000000"
 
-        def run(actor: Actor) -> None:
+        def run(actor: Actor | None) -> None:
             raw = {"request_cost": "-1", "number": number}
             entry = self.sim.ledger(actor).refuse("caller", "VALIDATION_FAILED", "not valid", raw, forged, "nonsense")
             again = self.sim.books.replies.setdefault(("refuse", str(number)), entry.tx_id)
@@ -148,18 +151,21 @@ class Jobs:
         self.sim.add("refuse", run, copies=self.rng.choice((1, 2, 3)))
 
     def _answer(self) -> None:
-        decided = [life for life in self.sim.lives.all[-200:] if life.request_id in self.sim.books.decisions]
-        if not decided:
+        by_state: dict[str, list[str]] = {}
+        for one in self.sim.lives.all[-300:]:
+            if one.request_id in self.sim.books.decisions:
+                by_state.setdefault(self.sim.state_of(one.request_id), []).append(one.request_id)
+        if not by_state:
             return
-        life = self.rng.choice(decided)
+        request_id = self.rng.choice(by_state[self.rng.choice(sorted(by_state))])
 
-        def run(actor: Actor) -> None:
-            body = self.sim.books.decisions[life.request_id].body
-            before = self.sim.books.answered(life.request_id, body)
-            answer = self.sim.cfo(actor).answer(life.request_id)
-            self.sim.books.reply("approve", life.request_id, body, answer, before=before)
+        def run(actor: Actor | None) -> None:
+            body = self.sim.books.decisions[request_id].body
+            before = self.sim.books.answered(request_id, body)
+            answer = self.sim.cfo(actor).answer(request_id)
+            self.sim.books.reply("approve", request_id, body, answer, before=before)
 
-        self.sim.add("answer", run, life.request_id)
+        self.sim.add("answer", run, request_id)
 
     # --- refunds
 
@@ -168,16 +174,14 @@ class Jobs:
         for number in range(self.rng.choice((1, 2, 3))):
             key = f"note-{number}"
             amount = self.rng.choice((most, most // 2 or 1, 1))
-            self.sim.add(
-                "refund", lambda actor, k=key, a=amount: self.refund(actor, request_id, k, a), request_id,
-                self.rng.choice((1, 2)),
-            )  # fmt: skip
+            self.sim.add("refund", self._refunding(request_id, key, amount), request_id, self.rng.choice((1, 2)))
             if self.rng.random() < 0.3:
-                self.sim.add(
-                    "refund", lambda actor, k=key, a=amount + 1: self.refund(actor, request_id, k, a), request_id
-                )
+                self.sim.add("refund", self._refunding(request_id, key, amount + 1), request_id)
 
-    def refund(self, actor: Actor, request_id: str, key: str, amount: int) -> None:
+    def _refunding(self, request_id: str, key: str, amount: int) -> Callable[[Actor | None], None]:
+        return lambda actor: self.refund(actor, request_id, key, amount)
+
+    def refund(self, actor: Actor | None, request_id: str, key: str, amount: int) -> None:
         booked = self.sim.books.refunds
         try:
             entry = self.sim.ledger(actor).refund(request_id, amount, key=key, by="vendor", reason="credit note")
@@ -199,11 +203,9 @@ class Jobs:
     def recover_all(self) -> None:
         """Recovery until there is nothing to do: the sweeps, and the vendor's word on what was dispatched."""
         sim = self.sim
-        for life in sim.lives.all:
-            row = sim.reservation(life.request_id)
-            if row is not None and row.state == "DISPATCHED":
-                life.done -= {"settle"}
-                sim.add("settle", lambda actor, one=life: sim.lives.reconcile(actor, one), life.request_id)
+        sim.purses.abandon_all(sim.lives.all)
+        for _ in range(3):
+            sim.add("recover", sim.purses.recover)
         for _ in range(3):
             sim.add("sweep", self.sweep)
         sim.add("seal", self.seals.seal)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -34,6 +34,10 @@ class Life:
     spenders: set[str] = field(default_factory=set)
     actual: int = 0
     done: set[str] = field(default_factory=set)
+    calls: int = 0
+    """Paid calls of a life with a purse."""
+    edge: int | None = None
+    """Asks for what is left at the moment it is first asked, and this many micros more."""
 
 
 def as_request(request_id: str, body: Body) -> dict[str, Any]:
@@ -63,7 +67,7 @@ class Lives:
         """A new request: delivered once to four times, now and then with another body under its id."""
         rng = self.rng
         request_id = new_id()
-        life = Life(request_id, self._body())
+        life = Life(request_id, self._body(), edge=rng.choice((-1, 0, 0, 1, 1)) if rng.random() < 0.16 else None)
         self.all.append(life)
         copies = rng.choice((1, 1, 1, 2, 3, 4))
         if rng.random() < 0.1:
@@ -74,9 +78,17 @@ class Lives:
             for one in batch:
                 self.sim.add("approve", self._approving(one, one.body), one.request_id)
             return
-        self.sim.add("approve", self._approving(life, life.body), request_id, copies)
+        self.sim.add("approve", lambda actor: self.approve(actor, life, self._asked(life)), request_id, copies)
         if rng.random() < 0.12:
             self.sim.add("approve_other", self._approving(life, self._mutated(life.body)), request_id)
+
+    def _asked(self, life: Life) -> Body:
+        """The request's body; at the edge it is made when it is first asked for."""
+        left = self.left(life.body.request_type)
+        if life.edge is not None and 1 < left <= self.sim.largest:
+            life.body = replace(life.body, amount=left + life.edge)
+        life.edge = None
+        return life.body
 
     def _body(self) -> Body:
         rng, sim = self.rng, self.sim
@@ -84,12 +96,11 @@ class Lives:
         agent = rng.choice(sim.agents) if rng.random() > 0.01 else STRANGER
         roi = rng.choice(ROIS)
         edge = rng.random()
-        left = self.left(kind)
-        if edge < 0.14 and left > 1:
-            amount = left + rng.choice((-1, 0, 0, 1))
-        elif edge < 0.18:
+        if edge < 0.05:
+            amount = max(1, self.left(kind) + rng.choice((-1, 0, 1)))
+        elif edge < 0.09:
             amount = 1
-        elif edge < 0.22:
+        elif edge < 0.13:
             amount = sim.largest + rng.choice((-1, 0, 1))
         else:
             amount = rng.randrange(1, 60) * 10_000 + rng.choice((0, 0, 1, 249))
@@ -104,7 +115,9 @@ class Lives:
     def _mutated(self, body: Body) -> Body:
         changed = {
             0: lambda b: Body(b.agent_id, b.request_type, b.amount + 1, b.roi, b.justification, b.currency),
-            1: lambda b: Body(b.agent_id, b.request_type, b.amount, b.roi + Fraction(1, 10), b.justification, b.currency),
+            1: lambda b: Body(
+                b.agent_id, b.request_type, b.amount, b.roi + Fraction(1, 10), b.justification, b.currency
+            ),
             2: lambda b: Body(b.agent_id, b.request_type, b.amount, b.roi, b.justification + "!", b.currency),
             3: lambda b: Body(
                 b.agent_id, "compute" if b.request_type != "compute" else "storage", b.amount, b.roi, b.justification
@@ -112,10 +125,10 @@ class Lives:
         }
         return changed[self.rng.randrange(4)](body)
 
-    def _approving(self, life: Life, body: Body) -> Callable[[Actor], None]:
+    def _approving(self, life: Life, body: Body) -> Callable[[Actor | None], None]:
         return lambda actor: self.approve(actor, life, body)
 
-    def approve(self, actor: Actor, life: Life, body: Body) -> None:
+    def approve(self, actor: Actor | None, life: Life, body: Body) -> None:
         books, request_id = self.sim.books, life.request_id
         books.requested[request_id].add(body)
         tick, before = self.sim.store.tick, books.answered(request_id, body)
@@ -127,7 +140,7 @@ class Lives:
         books.reply("approve", request_id, body, answer, before=before)
         self._go_on(life, body, answer)
 
-    def decide_many(self, actor: Actor, batch: list[Life]) -> None:
+    def decide_many(self, actor: Actor | None, batch: list[Life]) -> None:
         for life in batch:
             self.sim.books.requested[life.request_id].add(life.body)
         tick = self.sim.store.tick
@@ -172,7 +185,7 @@ class Lives:
             life.body, life.token = body, answer["token"]  # of two bodies under one id, the one that won
             self._plan(life)
 
-    def override(self, actor: Actor, life: Life, body: Body, yes: bool) -> None:
+    def override(self, actor: Actor | None, life: Life, body: Body, yes: bool) -> None:
         second = stable_id(life.request_id, "override")
         said = Body(
             body.agent_id, body.request_type, body.amount, body.roi, body.justification, body.currency,
@@ -207,10 +220,13 @@ class Lives:
             return
         if end < 0.13:
             return  # nobody comes: it expires
-        if end < 0.16:
+        if end < 0.2:
             sim.add("forged", lambda actor: self.forged(actor, life), life.request_id)
         if end < 0.2:
             sim.add("settle_early", lambda actor: self.settle_early(actor, life), life.request_id)
+        if rng.random() < 0.25:
+            sim.purses.begin(life)
+            return
         at_edge = end < 0.3
         for number in range(rng.choice((1, 1, 2))):
             spender = f"worker-{number if rng.random() < 0.4 else 0}"
@@ -224,7 +240,7 @@ class Lives:
 
     # --- spending
 
-    def dispatch(self, actor: Actor, life: Life, spender: str, at_edge: bool) -> None:
+    def dispatch(self, actor: Actor | None, life: Life, spender: str, at_edge: bool) -> None:
         sim, request_id = self.sim, life.request_id
         row = sim.reservation(request_id)
         if at_edge and row is not None and row.state == "SIGNED" and self.rng.random() < 0.8:
@@ -246,6 +262,10 @@ class Lives:
         expect(told["request_id"] == request_id, "I5 told of another request", told)
         if "spend" not in life.done:
             life.done.add("spend")
+            if self.rng.random() < 0.1:
+                sim.add("settle_early", lambda actor: self.settle_early(actor, life), request_id)
+            if self.rng.random() < 0.04:
+                sim.purses.abandoned.add(request_id)
             if life.actual == 0 and self.rng.random() < 0.3:
                 sim.add("release", lambda actor: self.release(actor, life), request_id, 2)
             else:
@@ -263,7 +283,11 @@ class Lives:
                 self._queue_dispatch(life, spender, False)
         elif error.code == "CONFLICT":
             later = any(c is None or c[1] != row.control_epoch for c in controls)
-            expect(row.state not in ("RESERVED", "SIGNED") or later, "CONFLICT on a usable approval", row, error.message)
+            stopped = all(c is None or c[0] in ("STOP", "PAUSE_SPEND") for c in controls)
+            expect(not stopped, "CONFLICT where SYSTEM_STOPPED comes first", error.message)
+            expect(
+                row.state not in ("RESERVED", "SIGNED") or later, "CONFLICT on a usable approval", row, error.message
+            )
             expect(spender not in life.spenders or row.state != "DISPATCHED", "the spender itself was refused", row)
         elif error.code == "INVALID_SIGNATURE":
             if sim.world.clock.put_back and "not valid yet" in error.message:
@@ -275,7 +299,7 @@ class Lives:
         else:
             raise error
 
-    def forged(self, actor: Actor, life: Life) -> None:
+    def forged(self, actor: Actor | None, life: Life) -> None:
         """An altered token opens nothing."""
         assert life.token is not None
         claims = dict(life.token["claims"])
@@ -290,7 +314,9 @@ class Lives:
             return
         raise Breach(f"I5 a token with another {name} was let through: {life.request_id}")
 
-    def spend(self, actor: Actor, life: Life) -> None:
+    def spend(self, actor: Actor | None, life: Life) -> None:
+        if life.request_id in self.sim.purses.abandoned:
+            return
         if life.actual:
             self.sim.vendor.charge(life.request_id, life.actual)
         if "settle" not in life.done:
@@ -298,13 +324,10 @@ class Lives:
             copies = self.rng.choice((1, 1, 2, 3))
             self.sim.add("settle", lambda actor: self.settle(actor, life, life.actual), life.request_id, copies)
 
-    def reconcile(self, actor: Actor, life: Life) -> None:
-        """What recovery does with an approval that was let through and never settled: ask the vendor, settle at that."""
-        used = self.sim.vendor.usage(life.request_id)
-        self.settle(actor, life, used or 0)
-
-    def settle(self, actor: Actor, life: Life, measured: int) -> None:
+    def settle(self, actor: Actor | None, life: Life, measured: int) -> None:
         sim, request_id = self.sim, life.request_id
+        if request_id in sim.purses.abandoned and sim.state_of(request_id) == "DISPATCHED":
+            return
         sim.books.settlements_asked[request_id].add(measured)
         parts = [measured // 3, measured - measured // 3] if measured > 10 else [measured]
         lines = [
@@ -316,7 +339,9 @@ class Lives:
             unless_unanswered(error)
             known = sim.books.decisions[request_id]
             other = known.state in ("RELEASED", "EXPIRED") or (known.state == "SETTLED" and known.spent != measured)
-            expect(error.code == "CONFLICT" and other, "a settlement was refused", request_id, known.state, error.message)
+            expect(
+                error.code == "CONFLICT" and other, "a settlement was refused", request_id, known.state, error.message
+            )
             return
         self._settled(life, measured, answer)
 
@@ -335,7 +360,7 @@ class Lives:
         if self.rng.random() < 0.15 and measured:
             sim.jobs.refunds(request_id, min(measured, life.body.amount))
 
-    def settle_otherwise(self, actor: Actor, life: Life, other: int) -> None:
+    def settle_otherwise(self, actor: Actor | None, life: Life, other: int) -> None:
         """A closed settlement stays as it is."""
         lines = [CostLine(step="render", item="seconds", quantity="1", unit="s", amount_micros=other)]
         try:
@@ -346,7 +371,7 @@ class Lives:
             return
         raise Breach(f"I2 {life.request_id} was settled a second time at {other}")
 
-    def settle_early(self, actor: Actor, life: Life) -> None:
+    def settle_early(self, actor: Actor | None, life: Life) -> None:
         """What nobody was let through for has no costs, and no costs are above what is reserved."""
         request_id = life.request_id
         over = self.sim.reservation(request_id)
@@ -362,7 +387,7 @@ class Lives:
         fits = settled.state == "SETTLED" and settled.spent == amount  # it came after the settlement itself
         expect(fits, "I2 settled before the dispatch, or above the reservation", request_id, amount, settled.state)
 
-    def release_settled(self, actor: Actor, life: Life) -> None:
+    def release_settled(self, actor: Actor | None, life: Life) -> None:
         try:
             self.sim.cfo(actor).release(life.request_id, "changed my mind")
         except ChimeraError as error:
@@ -371,8 +396,10 @@ class Lives:
             return
         raise Breach(f"I2 {life.request_id} was released after it was settled")
 
-    def release(self, actor: Actor, life: Life) -> None:
+    def release(self, actor: Actor | None, life: Life) -> None:
         request_id = life.request_id
+        if request_id in self.sim.purses.abandoned:
+            return
         try:
             answer = self.sim.cfo(actor).release(request_id, "nothing was spent")
         except ChimeraError as error:

@@ -101,11 +101,11 @@ class SealJobs:
         sim = self.sim
         return Sealer(self.rows, self.recorded, self.anchor, self.signer, sim.verifier, sim.world.clock)
 
-    def seal(self, actor: Actor) -> None:
+    def seal(self, actor: Actor | None) -> None:
         """Seal what is due."""
         self.sealer().seal_due(force=self.sim.rng.random() < 0.3)
 
-    def prove(self, actor: Actor) -> None:
+    def prove(self, actor: Actor | None) -> None:
         """A proof of some sealed row holds."""
         count = len(self.sim.store.tables.ledger)
         if not count:

@@ -20,6 +20,7 @@ from chimera.money_ports import Counter, DecisionView, Move, PastDecision, Raced
 
 T = TypeVar("T")
 ATTEMPTS = 8
+KEEPS_LOSING = "others keep winning this row"
 OPEN = ("RESERVED", "SIGNED")
 TYPES = frozenset({"DECISION", "SETTLE", "RELEASE", "EXPIRE", "LIMIT_CHANGE"}) | frozenset(
     {"REFUND", "OVERRUN", "FREEZE", "UNFREEZE", "REFUSAL", "KEY"}
@@ -151,7 +152,7 @@ class SimStore:
                 transaction.close()
             self.hooks.io("commit", "after", transaction.target)
             return result
-        raise ChimeraError("DATABASE_WAKING", "others keep winning this row", {})
+        raise ChimeraError("DATABASE_WAKING", KEEPS_LOSING, {})
 
     def set_control(self, state: str | None, *, new_epoch: bool) -> None:
         """Another part of the system moves the switch; None deletes its row."""
@@ -526,9 +527,7 @@ class SimTransaction:
                 _check(row is not None, "the reservation to resolve exists")
                 assert row is not None
                 self._lock(("reservation", request_id))
-                self.changes.reservations[request_id] = replace(
-                    row, state=state, state_version=row.state_version + 1
-                )
+                self.changes.reservations[request_id] = replace(row, state=state, state_version=row.state_version + 1)
             for scope in write.freeze:
                 self.changes.frozen[scope] = write.entry
             for scope in write.unfreeze:

@@ -16,14 +16,14 @@ from hashlib import sha512
 from typing import Any
 from unittest import mock
 
-import greenlet
+import greenlet  # type: ignore[import-untyped]
 
 from chimera.domain import ids
 from chimera.errors import ChimeraError
 
 MILLI = timedelta(milliseconds=1)
 START = datetime(2026, 12, 28, 22, 30, tzinfo=UTC)  # days before ISO year 2026 ends in week 53
-FIRST_TIME, RARE, USUAL = 0.4, 0.05, 0.004
+FIRST_TIME, RARE, USUAL = 0.5, 0.05, 0.003
 """Chance of a fault at a point that had none, at most three, more of them before in this history."""
 SWITCH = 0.25
 """Chance that another actor goes on at an I/O."""
@@ -113,24 +113,19 @@ class Vendor:
 
     def __init__(self, world: SimWorld) -> None:
         self._world = world
-        self.charges: dict[str, int] = {}
+        self.charges: dict[tuple[str, str], int] = {}
+        """By request and call."""
         self.on_charge: Callable[[str, int], None] = lambda key, micros: None
 
-    def charge(self, key: str, micros: int) -> int:
+    def charge(self, request_id: str, micros: int, call: str = "") -> int:
         """Micros that this order cost."""
-        self._world.io("vendor", "before", key)
+        key = (request_id, call)
+        self._world.io("vendor", "before", request_id)
         if key not in self.charges:
             self.charges[key] = micros
-            self.on_charge(key, micros)
-        self._world.io("vendor", "after", key)
+            self.on_charge(request_id, micros)
+        self._world.io("vendor", "after", request_id)
         return self.charges[key]
-
-    def usage(self, key: str) -> int | None:
-        """What the order cost, None when there is no such order."""
-        self._world.io("vendor_usage", "before", key)
-        found = self.charges.get(key)
-        self._world.io("vendor_usage", "after", key)
-        return found
 
 
 @dataclass
@@ -142,6 +137,8 @@ class Task:
     """Gets the actor."""
     target: str | None = None
     retries: int = 0
+    lost: int = 0
+    """Times that it lost every race it began."""
 
 
 @dataclass
@@ -237,7 +234,7 @@ class SimWorld:
         self.counts.away += 1
         if self.trace:
             self.trace(f"    no answer at {' '.join(key[1:])} in state {key[0]}")
-        if call in ("signer", "vendor", "vendor_usage"):
+        if call in ("signer", "vendor"):
             raise ChimeraError("PROVIDER_TIMEOUT", f"{call} does not answer", {"call": call})
         raise ChimeraError("DATABASE_WAKING", "the database went away", {"call": call})
 
@@ -284,9 +281,7 @@ class SimWorld:
         while True:
             stopping = stopping or until()
             ready = [
-                a
-                for a in self._actors
-                if (a.task is not None or not stopping) and (a.blocked is None or a.blocked())
+                a for a in self._actors if (a.task is not None or not stopping) and (a.blocked is None or a.blocked())
             ]
             if not ready:
                 if any(a.task is not None for a in self._actors):

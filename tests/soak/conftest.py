@@ -22,6 +22,7 @@ MONEY_SIZES = {
     "money-server-kills": (20, "SIGKILLs of the database"),
     "money-minutes": (5, "minutes of the open loop; 60 for the long one"),
     "money-rate": (100, "arrivals per second of the open loop"),
+    "money-tamper-places": (100, "places at which each attack on the ledger is made"),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import base64
 import json
+import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from chimera.usecases.ledger_export import row_line, seal_line
 from tests.fakes.ledger_bundle import (
     ATTACKS,
     ROOT,
@@ -20,6 +22,7 @@ from tests.fakes.ledger_bundle import (
     beside,
     check,
     forge,
+    forged_rows,
     make_bundle,
     truncate_tail,
     verifier,
@@ -67,6 +70,35 @@ def test_forgeries_are_found(bundle: Bundle, attack: str) -> None:
     assert not missed
 
 
+def test_every_column_of_every_kind_of_row_is_bound_to_what_was_signed(bundle: Bundle, tmp_path: Path) -> None:
+    first = {row.entry_type: row.seq for row in reversed(bundle.book.rows)}
+    missed = []
+    for seq in sorted(first.values()):
+        for name, old in bundle.lines[seq]["columns"].items():
+            changed = (
+                old + 1 if isinstance(old, int) else {**old, "x": "1"} if isinstance(old, dict) else f"{old or ''}1"
+            )
+            if name in ("created_at", "expires_at"):
+                changed = "2030-01-01T00:00:00.000000Z"
+            line = {**bundle.lines[seq], "columns": {**bundle.lines[seq]["columns"], name: changed}}
+            write(tmp_path / "x.jsonl", [*bundle.lines[:seq], line, *bundle.lines[seq + 1 :]])
+            _, found = check(tmp_path / "x.jsonl", "--every", "1000")
+            if not any(p.startswith(f"row {seq}: its columns") for p in found["problems"]) and name != "seq":
+                missed.append((bundle.lines[seq]["columns"]["entry_type"], name, found["problems"]))
+    assert not missed
+
+
+def test_a_history_rewritten_with_the_cfos_own_key_is_found_by_the_seals(bundle: Bundle, tmp_path: Path) -> None:
+    book = bundle.book
+    at = next(row.seq for row in book.rows if row.seq > bundle.rotated_at and row.seq > book.made[1].last_seq)
+    rows = forged_rows(bundle, at, book.cfo, book.seal_key.key_id)
+    head = {**bundle.lines[0], "head": {"seq": len(rows), "hash": rows[-1].row_hash.hex()}}
+    write(tmp_path / "x.jsonl", [head, *map(row_line, rows), *bundle.lines[len(rows) + 1 :]])
+    code, found = check(tmp_path / "x.jsonl", *bundle.pins)
+    assert code == 1
+    assert all(problem.endswith("are not those that were sealed") for problem in found["problems"])
+
+
 @pytest.mark.parametrize("attack", ["edit_body", "edit_column", "delete_row", "insert_row", "reorder_rows"])
 def test_sampled_signatures_still_find_what_the_chain_shows(bundle: Bundle, attack: str) -> None:
     for seed in range(3):
@@ -83,7 +115,7 @@ def test_a_rewritten_history_fits_itself_and_only_pins_or_anchors_show_it(bundle
 
 def test_a_cut_off_tail_is_found_by_the_anchored_seals_alone(bundle: Bundle, tmp_path: Path) -> None:
     path = tmp_path / "cut.jsonl"
-    lines = truncate_tail(bundle, len(bundle.book.rows) - 5, __import__("random").Random(1))
+    lines = truncate_tail(bundle, len(bundle.book.rows) - 5, random.Random(1))
     write(path, lines)
     assert check(path)[0] == 0  # it fits itself, as it would have at that time
     code, found = check(path, *bundle.pins)
@@ -96,7 +128,7 @@ def test_a_backdated_cut_is_told_and_refused_where_the_newest_state_is_asked_for
 ) -> None:
     path = tmp_path / "old.jsonl"
     cut = bundle.book.made[-2].last_seq
-    lines = truncate_tail(bundle, cut, __import__("random").Random(1))
+    lines = truncate_tail(bundle, cut, random.Random(1))
     lines[0]["exported_at"] = json.loads(bundle.book.made[-2].body)["at"]
     write(path, lines)
     code, found = check(path, *bundle.pins)
@@ -196,8 +228,6 @@ def test_rows_that_are_chained_and_signed_but_break_a_rule(tmp_path: Path, fault
 
 
 def _export(book: Book) -> list[dict[str, Any]]:
-    from chimera.usecases.ledger_export import row_line, seal_line
-
     head = {
         "type": "header",
         "format": "chimera.ledger.export",

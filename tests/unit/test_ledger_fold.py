@@ -247,6 +247,7 @@ NEXT_KEY = row(2, "KEY", details={"purpose": "cfo", "kid": "k2", "replaces": "k1
         ([row(1, "DECISION", decision="rejected", amount_micros=1), settled(2, FIRST)], "no open approval"),
         ([approved(1, amount_micros=0)], "approves 0"),
         ([approved(1, key_id="")], "names no key"),
+        ([KEY, row(2, "FREEZE", details={"scopes": ["total"]}, key_id="")], "names no key"),
         ([FIRST, settled(2, FIRST), settled(3, FIRST, entry_type="REFUND", amount_micros=81)], "refunds of 81"),
         ([FIRST, settled(2, FIRST, entry_type="REFUND")], "not settled before"),
         ([FIRST, settled(2, FIRST), settled(3, FIRST, entry_type="REFUND", amount_micros=0)], "REFUND of 0"),

@@ -75,4 +75,5 @@ def _missing(secrets: dict[str, str]) -> list[tuple[str, str]]:
 def _client(service: str) -> Any:
     import boto3
 
-    return boto3.client(service)
+    make: Any = boto3.client
+    return make(service)

@@ -14,7 +14,7 @@ from chimera.domain.money import to_micros, usd
 from chimera.settings import get_settings
 from chimera.usecases.budgets import overview
 from chimera_local.cli import who
-from chimera_local.cli.screen import LEVEL_STYLES, clock, compact, micros, show, span
+from chimera_local.cli.screen import LEVEL_STYLES, clock, compact, inline, micros, show, span
 from chimera_local.world import World, world
 
 KIND_OF = {name: kind for kind, name in PERIOD_NAMES.items()}
@@ -145,8 +145,12 @@ def budget_text(value: dict[str, Any]) -> Text:
             text.append(f"\n{line}", LEVEL_STYLES[item["level"]])
     for frozen in value["frozen"]:
         text.append(f"\n{frozen['category']} is FROZEN since {clock(frozen['since'])}: ", LEVEL_STYLES["frozen"])
-        text.append(f"{frozen['reason']}\n  look at it, then: chimera budget unfreeze --category {frozen['category']}")
+        text.append(
+            f"{inline(frozen['reason'])}\n  look at it, then: chimera budget unfreeze --category {frozen['category']}"
+        )
         text.append(" --reason …")
+    if value["warnings"] or value["frozen"]:
+        text.append("\n")
     if value["open_reservations"]:
         text.append("\nOpen reservations\n", "bold")
         text.append(f"{'request':36} {'category':10} {'amount':>9} {'state':10} {'age':>4} {'ends':>5}\n", "dim")

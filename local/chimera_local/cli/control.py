@@ -10,7 +10,7 @@ import click
 from chimera.settings import get_settings
 from chimera.usecases.budgets import iso
 from chimera_local.cli import emit, who
-from chimera_local.cli.screen import clock
+from chimera_local.cli.screen import clock, inline
 from chimera_local.world import world
 
 State = Literal["RUN", "PAUSE_PUBLISH", "PAUSE_SPEND", "STOP"]
@@ -60,7 +60,7 @@ def log(limit: int, as_json: bool) -> int:
         for row in rows
     ]
     lines = [
-        f"{clock(r['at'])}  {r['before']:13} -> {r['after']:13} {r['by']}{': ' + r['reason'] if r['reason'] else ''}"
+        f"{clock(r['at'])}  {r['before']:13} -> {r['after']:13} {inline(r['by'])}{': ' + inline(r['reason']) if r['reason'] else ''}"
         for r in value
     ]
     emit({"entries": value}, as_json=as_json, text="\n".join(lines) or "the switch was never used")
@@ -123,7 +123,7 @@ def _show(as_json: bool) -> int:
 def _tell(row: dict[str, Any], as_json: bool) -> None:
     value = {k: row[k] for k in ("state", "epoch", "changed_by", "reason")}
     value["updated_at"] = iso(row["updated_at"]) if row["updated_at"] else None
-    why = f": {row['reason']}" if row["reason"] else ""
+    why = f": {inline(row['reason'])}" if row["reason"] else ""
     when = f" at {clock(value['updated_at'])} UTC" if value["updated_at"] else ""
     text = f"{row['state']}: {MEANING[row['state']]}\nset by {row['changed_by'] or 'nobody'}{when} (epoch {row['epoch']}){why}"
     emit(value, as_json=as_json, text=text)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from chimera.settings import get_settings
 from chimera.usecases.cost_report import content_of, cost_report
-from chimera_local.cli.screen import show
+from chimera_local.cli.screen import inline, show
 from chimera_local.world import world
 
 
@@ -28,16 +28,17 @@ def costs(which: str, as_json: bool) -> int:
 def costs_text(report: dict[str, Any]) -> Text:
     """The report for a person, 80 columns wide."""
     text = Text()
-    text.append(f"{report['title'] or '(no title yet)'}\n", "bold")
+    text.append(f"{inline(report['title']) or '(no title yet)'}\n", "bold")
     text.append(f"content {report['content_id']}\nrun     {report['run_id']}\n\n")
-    head = f"{'step':10} {'item':20} {'quantity':>20} {'worst case':>10} {'actual':>9}"
+    head = f"{'call':20} {'item':15} {'quantity':>19} {'worst case':>11} {'actual':>10}"
     text.append(f"{head}\n", "dim")
     for step in report["steps"]:
         for line in step["lines"]:
-            quantity = f"{line['quantity']} {line['unit']}"
-            broken = "" if line["complete"] else "  broke off"
-            text.append(f"{step['step']:10} {line['item'][:20]:20} {quantity[:20]:>20} {line['drawn'] or '-':>10} ")
-            text.append(f"{line['actual']:>9}{broken}\n")
+            call, quantity = inline(line["call_id"] or step["step"]), inline(f"{line['quantity']} {line['unit']}")
+            text.append(
+                f"{call[:20]:20} {inline(line['item'])[:15]:15} {quantity[:19]:>19} {line['drawn'] or '-':>11} "
+            )
+            text.append(f"{line['actual']:>10}{'' if line['complete'] else '  not ended'}\n")
     text.append(f"\n{'step':10} {'estimated':>10} {'actual':>10}\n", "dim")
     for step in report["steps"]:
         text.append(f"{step['step']:10} {step['estimated'] or '-':>10} {step['actual'] or '-':>10}\n")

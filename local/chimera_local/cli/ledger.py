@@ -22,8 +22,8 @@ from chimera.settings import get_settings
 from chimera.usecases.ledger_table import csv_lines, json_lines, refund_key, row_of, story
 from chimera_local.cli import emit, who
 from chimera_local.cli.ledger_seals import bundle, bundle_to, proof, rotate_key, seal
-from chimera_local.cli.ledger_verify import recover, verify
-from chimera_local.cli.screen import clock, show
+from chimera_local.cli.ledger_verify import recount, recover, verify
+from chimera_local.cli.screen import clock, inline, show
 from chimera_local.world import World, world
 
 SINCE = "From this day (2026-11-21) or time on, or 24h, 7d before now."
@@ -35,7 +35,7 @@ def ledger() -> None:
     """The ledger: append-only, chained, signed, sealed."""
 
 
-for command in (verify, recover, seal, proof, rotate_key, bundle):
+for command in (verify, recover, recount, seal, proof, rotate_key, bundle):
     ledger.add_command(command)
 
 
@@ -202,7 +202,9 @@ def _write(output: Path, lines: Iterable[str]) -> None:
 def _row_line(row: dict[str, Any]) -> str:
     what = row["decision"] or row["request_type"] or ""
     when = clock(row["created_at"])[5:16]
-    line = f"{row['seq']:5} {when} {row['entry_type']:12} {what:10} {row['amount']:>12}  {row['reason']}".rstrip()
+    line = (
+        f"{row['seq']:5} {when} {row['entry_type']:12} {what:10} {row['amount']:>12}  {inline(row['reason'])}".rstrip()
+    )
     width = shutil.get_terminal_size().columns
     return line if len(line) <= width else f"{line[: width - 1]}…"
 
@@ -211,13 +213,14 @@ def story_text(value: dict[str, Any], names: dict[str, str]) -> Text:
     """The story for a person."""
     text = Text()
     agent = names.get(str(value["agent_id"]), value["agent_id"])
-    title = f"Request {value['request_id']}"
     if value["request_type"]:
-        title += f": {value['amount']} USD for {value['request_type']}, asked by {agent}"
-    text.append(f"{title}\n", "bold")
-    if value["justification"]:
-        text.append(f"  “{value['justification']}”\n")
-    text.append(f"  {_outcome(value)}\n")
+        asked = f"{value['amount']} USD for {value['request_type']}, asked by {agent}"
+        text.append(f"Request {value['request_id']}: {asked}\n", "bold")
+        if value["justification"]:
+            text.append(f"  “{inline(value['justification'])}”\n")
+        text.append(f"  {_outcome(value)}\n")
+    else:
+        text.append(f"{value['state']} {value['request_id']}\n", "bold")
     for row in value["rows"]:
         head = f"\n{clock(row['created_at'])}  {row['entry_type']}"
         for part in (row["decision"], f"{row['amount']} USD" if row["amount"] != "0.00" else None):
@@ -232,7 +235,7 @@ def story_text(value: dict[str, Any], names: dict[str, str]) -> Text:
         approved = row["entry_type"] == "DECISION" and row["decision"] == "approved"
         if approved and value["dispatched_at"]:
             text.append(f"\n{clock(value['dispatched_at'])}  DISPATCHED\n", "bold")
-            text.append(f"  used by {value['spender']}\n")
+            text.append(f"  used by {inline(value['spender'])}\n")
     text.rstrip()
     return text
 
@@ -252,9 +255,9 @@ def _details(row: dict[str, Any]) -> list[str]:
     details, lines = row["details"], []
     if row["reason"]:
         code = f" ({row['code']})" if row["code"] else ""
-        lines.append(f"{row['reason']}{code}")
+        lines.append(f"{inline(row['reason'])}{code}")
     if row["made_by"] not in ("", "cfo"):
-        lines.append(f"by {row['made_by']}")
+        lines.append(f"by {inline(row['made_by'])}")
     if row["projected_roi"] and not row["risk"]:
         lines.append(f"projected return {row['projected_roi']}, hurdle {details.get('hurdle', '?')}")
     if row["risk"]:
@@ -267,21 +270,23 @@ def _details(row: dict[str, Any]) -> list[str]:
     if "override" in details:
         note = details["override"].get("note")
         answer = "approved" if details["override"].get("approve") == "true" else "refused"
-        lines.append(f"{details['override'].get('by')} {answer} what was escalated" + (f": {note}" if note else ""))
+        why = f": {inline(note)}" if note else ""
+        lines.append(f"{inline(details['override'].get('by'))} {answer} what was escalated{why}")
     if "reserved_micros" in details:
         reserved = int(details["reserved_micros"])
         lines.append(f"{usd(reserved)} USD had been reserved")
     for line in details.get("lines", []):
         amount = usd(int(line["amount_micros"]))
-        lines.append(f"  {line['step']:9} {line['quantity']} {line['unit']} of {line['item']}: {amount}")
+        used = inline(f"{line['quantity']} {line['unit']} of {line['item']}")
+        lines.append(f"  {line['step']:9} {used}: {amount}")
     if row["entry_type"] == "LIMIT_CHANGE":
         for change in details.get("changes", details.get("limits", [])):
             before = usd(int(change["before"])) if change.get("before") else "none"
-            lines.append(f"  {change['kind']} {change['scope']}: {before} -> {usd(int(change['after']))}")
+            lines.append(f"  {PERIOD_NAMES[change['kind']]} {change['scope']}: {before} -> {usd(int(change['after']))}")
     for name in ("scopes", "freeze", "why", "subject", "received_sha256", "shown", "purpose", "kid", "replaces"):
-        if details.get(name):
+        if details.get(name) and details[name] != row["reason"]:
             shown = ", ".join(details[name]) if isinstance(details[name], list) else details[name]
-            lines.append(f"{name}: {shown}")
+            lines.append(f"{name}: {inline(shown)}")
     if row["expires_at"] and row["decision"] == "approved":
         lines.append(f"single use, before {clock(row['expires_at'])}")
     return lines

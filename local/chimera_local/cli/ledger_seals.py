@@ -105,5 +105,5 @@ def bundle_to(file: Path, *, as_json: bool) -> int:
         "head": written.head,
         "bytes": written.bytes,
     }
-    emit(value, as_json=as_json, text=f"{written.rows} rows and {written.seals} seals in {written.path}")
+    emit(value, as_json=as_json, text=f"{written.rows} rows, {written.seals} seals: {written.path}")
     return 0

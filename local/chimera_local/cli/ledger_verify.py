@@ -1,4 +1,4 @@
-"""`chimera ledger verify`: does the ledger hold; and `chimera ledger recover`: the recovery job, once, by hand."""
+"""`chimera ledger verify`: does it hold; `recover`: the recovery job, by hand; `recount`: a person puts counters right."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from chimera.errors import ChimeraError
 from chimera.settings import get_settings
-from chimera_local.cli import emit
+from chimera_local.cli import emit, who
 from chimera_local.world import World, world
 
 PLAIN_SHARE = 10
@@ -111,6 +111,21 @@ def recover(full: bool, as_json: bool) -> int:
     ]
     emit(report.as_json(), as_json=as_json, text="\n".join(lines))
     return 4 if report.problems else 0
+
+
+@click.command("recount")
+@click.option("--note", required=True, help="Why; it is kept in the audit log with your name.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def recount(note: str, as_json: bool) -> int:
+    """Put counters and limits back to what the ledger says, after you looked at what changed them.
+
+    Refused when the ledger itself does not verify. Scopes stay frozen until you unfreeze them.
+    """
+    with world(get_settings(), engine=False) as w:
+        changed = w.app.books(w.tenant).recount(by=who(), note=note)
+    text = "\n".join(changed) + "\nput back to what the ledger says" if changed else "nothing to put right"
+    emit({"changed": changed}, as_json=as_json, text=text)
+    return 0
 
 
 def _since(text: str) -> int | datetime:

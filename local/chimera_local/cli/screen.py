@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from chimera.domain.money import MICROS, to_micros, usd
 
+_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
 LEVEL_STYLES = {"ok": "", "notice": "cyan", "warning": "yellow", "critical": "bold red", "frozen": "bold magenta"}
 
 
@@ -20,6 +22,12 @@ def show(value: Any, *, as_json: bool, text: Text) -> None:
         click.echo(json.dumps(value, ensure_ascii=False, default=str))
     else:
         Console(highlight=False, emoji=False).print(text, soft_wrap=True)
+
+
+def inline(text: Any) -> str:
+    """Text from outside on one line, without what could steer a terminal or turn the reading direction."""
+    line = " ".join(str(text).split())
+    return "".join("�" if unicodedata.category(c) == "Cc" or c in _BIDI else c for c in line)
 
 
 def micros(amount: str) -> int:

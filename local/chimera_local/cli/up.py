@@ -114,6 +114,13 @@ def start_clock(w: World) -> LocalClock:
         finally:
             app.close()
 
+    def seal() -> None:
+        app = App(settings)
+        try:
+            app.sealer(tenant).seal_due()  # finer than recovery: what no seal covers is at most 70 s old
+        finally:
+            app.close()
+
     def deliveries() -> None:
         app = App(settings)
         try:
@@ -139,6 +146,7 @@ def start_clock(w: World) -> LocalClock:
     clock.every("unsettled_publications", unsettled, seconds=60)
     clock.every("cfo_sweep", cfo_sweep, seconds=10)
     clock.every("recovery", recovery, seconds=60)
+    clock.every("seal", seal, seconds=10)
     clock.every("review_delivery", deliveries, seconds=10)
     clock.every("measure_due", measurements, seconds=60)
     clock.start()

@@ -295,14 +295,14 @@ def test_the_cost_of_a_video_is_told_call_by_call(api: Any, new_tenant: Any) -> 
     breakdown = {"render": "0.035", "voice": "0.005"}
     brief = {"estimated_cost": "0.04", "cost_breakdown": breakdown}
     api.app.media.put_bytes(f"{prefix}/brief/brief.json", json.dumps(brief).encode())
-    request = settled(api)
+    request = approved(api)["request_id"]
     api.app.content(api.tenant).advance(str(row["id"]), ("review",), approval_request_id=request)
 
     found = api("GET", f"/v1/content/{row['id']}/costs", role="viewer")
     assert found.status == 200
     body = found.body
     assert (body["estimated"], body["actual"], body["difference_percent"]) == ("0.04", "0.04", "+0.0")
-    assert (body["reserved"], body["settled"], body["state"], body["drawn"]) == ("0.06", "0.04", "SETTLED", "0.05")
+    assert (body["reserved"], body["settled"], body["state"], body["drawn"]) == ("0.06", None, "SIGNED", "0.05")
     voice, render = body["steps"]
     assert (voice["step"], voice["estimated"], voice["actual"], voice["drawn"]) == ("voice", "0.005", "0.01", None)
     assert (render["estimated"], render["actual"], render["drawn"]) == ("0.035", "0.03", "0.05")
@@ -319,6 +319,35 @@ def test_the_cost_of_a_video_is_told_call_by_call(api: Any, new_tenant: Any) -> 
         }
     ]
     assert api("GET", f"/v1/content/{row['id']}/costs", tenant=new_tenant()).code == "NOT_FOUND"
+
+
+def test_once_settled_the_bill_in_the_ledger_counts(api: Any) -> None:
+    row = api.content()
+    stray = CostLine(step="render", item="vCPU", quantity="9", unit="second", amount_micros=90_000)
+    api.app.media.put_bytes(
+        f"tenants/{api.tenant}/content/{row['id']}/costs/render.json", stray.model_dump_json().encode()
+    )
+    answer, cfo = approved(api), api.app.cfo(api.tenant)
+    cfo.dispatch(answer["token"], "run-1")
+    bill = [
+        CostLine(
+            step="voice",
+            item="characters",
+            quantity="120",
+            unit="character",
+            amount_micros=m,
+            drawn_micros=9_000,
+            call_id=c,
+        )
+        for c, m in (("voice", 4_000), ("voice~2", 5_000))
+    ]
+    cfo.settle(answer["request_id"], bill)
+    api.app.content(api.tenant).advance(str(row["id"]), ("review",), approval_request_id=answer["request_id"])
+    body = api("GET", f"/v1/content/{row['id']}/costs").body
+    [voice] = body["steps"]
+    assert (voice["actual"], voice["drawn"]) == ("0.009", "0.018")
+    assert [line["call_id"] for line in voice["lines"]] == ["voice", "voice~2"]
+    assert (body["settled"], body["actual"]) == ("0.009", "0.009")
 
 
 def test_content_that_cost_nothing_yet_says_so(api: Any) -> None:

@@ -51,14 +51,15 @@ def cost_report(app: App, tenant_id: str, row: Row) -> dict[str, Any]:
     """The cost of one piece of content; amounts are decimal strings in USD, null where there is none yet.
 
     `reserved` is what the CFO approved at most, `drawn` the sum of the worst cases drawn before each call, `actual` the sum
-    of the lines noted beside the content's files, `settled` what the ledger booked.
+    of what the calls came to: by the settled bill in the ledger, before that by what the steps noted beside their files.
     """
     content_id = str(row["id"])
     scope = Scope(tenant_id=tenant_id, run_id=str(row["run_id"]), task_id=str(row["task_id"]), content_id=content_id)
     brief = MadeContent(app.media, scope).read_or_none("brief", "brief.json")
-    steps = steps_of(noted(app.media, scope.prefix), (brief or {}).get("cost_breakdown") or {})
+    rows, money = _booked(app, tenant_id, row)
+    lines = billed(rows) or noted(app.media, scope.prefix)
+    steps = steps_of(lines, (brief or {}).get("cost_breakdown") or {})
     estimated = to_micros(brief["estimated_cost"], "estimated_cost") if brief else None
-    money = _booked(app, tenant_id, row)
     return {
         "content_id": content_id,
         "run_id": str(row["run_id"]),
@@ -112,8 +113,18 @@ def steps_of(lines: Sequence[CostLine], estimates: dict[str, Any]) -> list[dict[
     return found
 
 
-def _booked(app: App, tenant_id: str, row: Row) -> dict[str, Any]:
-    """What the ledger says: the last decision about this content, its reservation, how it ended."""
+def billed(rows: Sequence[Entry]) -> list[CostLine]:
+    """The bill in the SETTLE row; empty before there is one."""
+    lines = [line for entry in rows if entry.entry_type == "SETTLE" for line in entry.details.get("lines", [])]
+    whole = ("amount_micros", "drawn_micros", "actual_micros")  # strings in some rows: their hash has one form
+    return [
+        CostLine.model_validate({k: int(v) if k in whole and v is not None else v for k, v in line.items()})
+        for line in lines
+    ]
+
+
+def _booked(app: App, tenant_id: str, row: Row) -> tuple[Sequence[Entry], dict[str, Any]]:
+    """What the ledger says: the rows of the last request for this content, its decision, reservation and end."""
     ledger = app.ledger(tenant_id)
     request_id = str(row["approval_request_id"] or approval_request_id(str(row["id"])))
     none: dict[str, Any] = dict.fromkeys(("request_id", "decision", "state", "reserved", "settled", "overrun"))
@@ -122,9 +133,9 @@ def _booked(app: App, tenant_id: str, row: Row) -> dict[str, Any]:
     except ChimeraError as error:
         if error.code != "NOT_FOUND":
             raise
-        return {**none, "refunded": "0.00"}
+        return [], {**none, "refunded": "0.00"}
     rows = app.money_views(tenant_id).of_request(request_id)
-    return {
+    return rows, {
         "request_id": request_id,
         "decision": decision.decision,
         "state": reservation.state if reservation else str(decision.decision).upper(),

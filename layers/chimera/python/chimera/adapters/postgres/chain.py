@@ -12,6 +12,11 @@ from psycopg.rows import dict_row
 from chimera.domain.cfo import CounterKey
 
 Conn = psycopg.Connection[Any]
+ROWS_BY_SEQ = (
+    "SELECT e.* FROM unnest(%s::bigint[]) q (seq)"
+    " CROSS JOIN LATERAL (SELECT * FROM ledger_entries l WHERE l.seq = q.seq LIMIT 1) e"
+)
+"""Ledger rows by sequence number: each is a look-up in a unique index, whatever the planner knows of the tables."""
 
 
 def database_now(connection: Conn) -> datetime:

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from chimera.adapters.postgres.chain import database_now, key_columns
+from chimera.adapters.postgres.chain import ROWS_BY_SEQ, database_now, key_columns
 from chimera.adapters.postgres.database import Connection, Database
 from chimera.adapters.postgres.ledger_verify import verify_ledger
 from chimera.adapters.postgres.money import reservation_from_row
@@ -120,9 +120,7 @@ class LedgerReads:
         """Rows without a signature, oldest first; not approvals that have ended before they were signed."""
         with self._db.transaction(self.tenant_id) as c:
             waiting = c.execute("SELECT seq FROM ledger_unsigned ORDER BY seq LIMIT %s", (limit,)).fetchall()
-            rows = c.execute(
-                "SELECT * FROM ledger_entries WHERE seq = ANY(%s) ORDER BY seq", ([row["seq"] for row in waiting],)
-            ).fetchall()
+            rows = c.execute(ROWS_BY_SEQ + " ORDER BY seq", ([row["seq"] for row in waiting],)).fetchall()
         return [entry_from_row(row) for row in rows]
 
     def open_reservations(self) -> Sequence[Reservation]:

@@ -15,7 +15,7 @@ import psycopg
 from psycopg import errors
 from psycopg.rows import dict_row
 
-from chimera.adapters.postgres.chain import database_now, key_columns
+from chimera.adapters.postgres.chain import ROWS_BY_SEQ, database_now, key_columns
 from chimera.adapters.postgres.database import Connection, Database, Row
 from chimera.domain.cfo import CounterKey
 from chimera.domain.ledger import FIELDS, Entry, Reservation, entry_from_row
@@ -334,7 +334,7 @@ class PostgresTransaction:
     def _known(self, seqs: list[int]) -> dict[int, Entry]:
         if not seqs:
             return {}
-        rows = self._all("SELECT * FROM ledger_entries WHERE seq = ANY(%s)", seqs)
+        rows = self._all(ROWS_BY_SEQ, seqs)
         return {row["seq"]: entry_from_row(row) for row in rows}
 
 

@@ -1,0 +1,28 @@
+"""One million operations of the money simulator with 10,000 crashes and more, and one million rules of the state machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+
+from tests.money import run
+from tests.money.test_money_machine import run_machine
+
+SEEDS, OPS = 200, 5_000
+STEPS = 1_000_000
+
+
+def test_a_million_operations() -> None:
+    result = run.run(1, SEEDS, OPS)
+    print(run.report(result))
+    assert not result.breaches
+    assert result.figures.ops >= 1_000_000
+    assert result.figures.crashes >= 10_000
+    table = run.by_state_and_point(result.figures)
+    assert {pair: count for pair, count in table.items() if count < 30} == {}, "each state x fault point 30 times"
+
+
+def test_a_million_rules() -> None:
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        steps = pool.starmap(run_machine, [(STEPS // 2, 1), (STEPS // 2, 2)])
+    print(f"{sum(steps):,} rules, 0 breaches")
+    assert sum(steps) >= STEPS
