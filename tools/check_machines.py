@@ -13,7 +13,7 @@ from chimera_local.machines import machine_files, substitutions
 
 ROOT = Path(__file__).resolve().parents[1]
 # called by the gateway, a schedule or a deployment, not by a machine
-OUTSIDE = {"api", "migrate", "recover", "seal"}
+OUTSIDE = {"api", "migrate", "project_budgets", "recover", "seal"}
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 

@@ -119,9 +119,7 @@ def idle(deployed: Deployed, prices: Prices) -> list[Item]:
 
 def video(deployed: Deployed, prices: Prices) -> list[Item]:
     """What AWS costs for one 45 s video, from the first scan to the last measurement; models are not in it."""
-    functions = [
-        f for f in deployed.all("AWS::Lambda::Function") if str(f.get("FunctionName", "")) and "VpcConfig" not in f
-    ]
+    functions = [f for f in deployed.all("AWS::Lambda::Function") if _ours(f)]
     remembering, thinking = _used(functions)
     gb_seconds = remembering * prices.assume("seconds_remembering") + thinking * prices.assume("seconds_thinking")
     jobs = (prices.assume("render_seconds") + prices.assume("inspect_seconds")) / 3600
@@ -202,10 +200,14 @@ def _used(functions: list[Any]) -> tuple[Decimal, Decimal]:
     sums = {True: Decimal(0), False: Decimal(0)}
     for function in functions:
         variables = function["Environment"]["Variables"]
-        if any(function["FunctionName"].endswith(f"-{name}") for name in (*HOUSEKEEPING, "migrate", "api_money")):
-            continue
         sums["CHIMERA_DATABASE_URL" in variables] += Decimal(function["MemorySize"]) / 1024
     return sums[True], sums[False]
+
+
+def _ours(function: Mapping[str, Any]) -> bool:
+    """Whether a run calls it: not the stacks' own functions, and not what runs by the clock or at a deployment."""
+    name = str(function.get("FunctionName", ""))
+    return bool(name) and not name.endswith(tuple(f"-{other}" for other in (*HOUSEKEEPING, "migrate", "api_money")))
 
 
 def _size(job: Mapping[str, Any]) -> tuple[Decimal, Decimal]:

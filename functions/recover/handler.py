@@ -13,6 +13,7 @@ from chimera.usecases.recovery import Recover
 def handler(event: Recover, app: App) -> dict[str, Any]:
     """Again is the same; two at once do no harm."""
     tenant = event.tenant_id or app.settings.tenant_id
+    app.keys(tenant).follow("cfo")
     report = app.recovery(tenant).run(full=event.full).as_json()
     watch(tenant, app.ledger(tenant), app.money_views(tenant))
     return report

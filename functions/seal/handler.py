@@ -11,4 +11,5 @@ from chimera.usecases.sealing import SealDue, seal_due
 @function(SealDue)
 def handler(event: SealDue, app: App) -> dict[str, Any]:
     """Safe to run twice at once and again after a crash."""
+    app.keys(event.tenant_id, sweeps=False).follow("seal", "seal")
     return seal_due(event, app.sealer(event.tenant_id))

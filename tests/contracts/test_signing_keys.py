@@ -13,7 +13,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from chimera.adapters.aws.keys import KmsSigner, KmsTokenIssuer, KmsVerifier
+from chimera.adapters.aws.keys import KmsKeyring, KmsSigner, KmsTokenIssuer, KmsVerifier
 from chimera.adapters.local.clock import SystemClock
 from chimera.adapters.local.issuer import LocalIssuer
 from chimera.adapters.local.keys import KeyFileSigner, KeyFolderVerifier
@@ -176,3 +176,28 @@ def test_a_grant_of_kms_expires() -> None:
         with pytest.raises(ChimeraError) as caught:
             KmsTokenIssuer(client, arn, SystemClock()).verify(token, "publisher")
         assert caught.value.code == "UNAUTHENTICATED"
+
+
+# --- rotation in KMS
+
+
+def test_the_ledger_says_which_of_the_kms_keys_is_in_use() -> None:
+    with mock_aws():
+        client = kms()
+        old, new = new_key(client), new_key(client)
+        named = {"cfo": "", "seal": ""}
+        before = KmsKeyring(client, {"cfo": [old], "seal": [old]}, named.__getitem__)
+        after = KmsKeyring(client, {"cfo": [new, old], "seal": [old]}, named.__getitem__)
+        named["cfo"] = before.signer("cfo").key_id
+        assert not before.is_due("cfo")
+        assert after.is_due("cfo")
+        assert not after.is_due("seal")
+        assert after.signer("cfo").key_id == named["cfo"]  # until the KEY row is written
+        following = after.prepared("cfo")
+        assert following is not None
+        named["cfo"] = following.key_id
+        assert after.signer("cfo").key_id == following.key_id
+        assert after.prepared("cfo") is None
+        with pytest.raises(ChimeraError, match="CHIMERA_CFO_KEY_ARNS") as caught:
+            before.signer("cfo")
+        assert caught.value.code == "CONFLICT"

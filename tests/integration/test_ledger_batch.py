@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from chimera.adapters.postgres.database import Database
@@ -24,6 +24,7 @@ from chimera.usecases.cfo import Asker, Cfo
 
 MakeCfo = Callable[..., Cfo]
 NO_RISK = CfoPolicy(weights=RiskWeights(*[Decimal(0)] * 5))
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # to shrink over a database takes minutes
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
@@ -108,7 +109,7 @@ ASKS = st.lists(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(ASKS, min_size=1, max_size=3))
 def test_many_at_once_are_the_same_as_one_after_the_other(
     db: Database, new_tenant: Callable[..., str], batches: list[list[dict[str, Any]]]

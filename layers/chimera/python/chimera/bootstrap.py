@@ -18,6 +18,7 @@ from chimera.settings import Settings, get_settings
 if TYPE_CHECKING:
     from chimera.adapters.aws.dynamo import Table
     from chimera.adapters.aws.dynamo_controls import MirroredControls
+    from chimera.adapters.aws.keys import KmsKeyring
     from chimera.adapters.local.keys import KeyFiles
     from chimera.adapters.paid.http import Vault
     from chimera.adapters.postgres.content import PostgresContent
@@ -118,14 +119,27 @@ class App:
 
     @cached_property
     def signer(self) -> Signer:
-        """The CFO's key."""
-        if self.settings.world == "aws":
-            from chimera.adapters.aws.keys import KmsSigner
-
-            return KmsSigner(self.aws("kms"), self.settings.cfo_key_arns.split()[0])
+        """The CFO's key; on AWS see `cfo_signer`, for there the ledger says which key is in force."""
         from chimera.adapters.local.keys import KeyFileSigner
 
         return KeyFileSigner(self.settings.keys_path)
+
+    def cfo_signer(self, tenant_id: str) -> Signer:
+        """The CFO's key for a tenant's ledger."""
+        if self.settings.world != "aws":
+            return self.signer
+        from chimera.adapters.aws.keys import LedgerSigner
+
+        return LedgerSigner(self.keyring(tenant_id), "cfo")
+
+    def keyring(self, tenant_id: str) -> KmsKeyring:
+        """The KMS keys of the CFO and of the seals; only on AWS."""
+        from chimera.adapters.aws.keys import KmsKeyring
+        from chimera.adapters.postgres.money import PostgresMoney
+
+        store, given = PostgresMoney(self.db, tenant_id), self.settings
+        arns = {"cfo": given.cfo_key_arns.split(), "seal": given.seal_key_arns.split()}
+        return KmsKeyring(self.aws("kms"), arns, lambda purpose: store.run(lambda tx: tx.key(purpose)))
 
     @cached_property
     def key_files(self) -> KeyFiles:
@@ -134,13 +148,12 @@ class App:
 
         return KeyFiles(self.settings.keys_path)
 
-    @cached_property
-    def seal_signer(self) -> Signer:
+    def seal_signer(self, tenant_id: str) -> Signer:
         """The key that signs seals, and nothing else."""
         if self.settings.world == "aws":
-            from chimera.adapters.aws.keys import KmsSigner
+            from chimera.adapters.aws.keys import LedgerSigner
 
-            return KmsSigner(self.aws("kms"), self.settings.seal_key_arns.split()[0])
+            return LedgerSigner(self.keyring(tenant_id), "seal")
         return self.key_files.signer("seal")
 
     @cached_property
@@ -284,19 +297,27 @@ class App:
 
         seals, anchor, keys = self.seals(tenant_id), self.seal_anchor(tenant_id), self.keys(tenant_id)
         return Sealer(
-            seals, seals, anchor, self.seal_signer, self.verifier, self.clock, announce=lambda: keys.announce("seal")
+            seals,
+            seals,
+            anchor,
+            self.seal_signer(tenant_id),
+            self.verifier,
+            self.clock,
+            announce=lambda: keys.announce("seal"),
         )
 
-    def keys(self, tenant_id: str) -> Keys:
-        """Which key signs what in the ledger of a tenant, and their rotation."""
-        from chimera.adapters.postgres.money import PostgresMoney
-        from chimera.usecases.keys import GivenKeys, Keys
+    def keys(self, tenant_id: str, *, sweeps: bool = True) -> Keys:
+        """Which key signs what in the ledger of a tenant, and their rotation.
 
-        on_aws = self.settings.world == "aws"
+        Without `sweeps` the CFO's key is not touched: for the function that may use the seals' key alone.
+        """
+        from chimera.adapters.postgres.money import PostgresMoney
+        from chimera.usecases.keys import Keys
+
         return Keys(
             PostgresMoney(self.db, tenant_id),
-            GivenKeys(cfo=lambda: self.signer, seal=lambda: self.seal_signer) if on_aws else self.key_files,
-            sweep=lambda: self.cfo(tenant_id).sweep(),
+            self.keyring(tenant_id) if self.settings.world == "aws" else self.key_files,
+            sweep=lambda: self.cfo(tenant_id).sweep() if sweeps else None,
             seal=lambda: self.sealer(tenant_id).seal_due(force=True),
         )
 
@@ -310,7 +331,8 @@ class App:
         """The CFO of a tenant."""
         from chimera.usecases.cfo import Cfo, policy_of
 
-        return Cfo(self.ledger(tenant_id), self.signer, self.verifier, self.clock, policy_of(self.settings))
+        signer = self.cfo_signer(tenant_id)
+        return Cfo(self.ledger(tenant_id), signer, self.verifier, self.clock, policy_of(self.settings))
 
     @cached_property
     def dynamo(self) -> Table:
@@ -358,7 +380,10 @@ class App:
         """Verify a tenant's ledger against its seals; `options` as of `adapters.postgres.ledger_verify.verify_ledger`."""
         from chimera.adapters.postgres.ledger_verify import verify_ledger
 
-        options = {"seals": self.seal_source(tenant_id), "processes": None if self.settings.world == "local" else 1} | options
+        options = {
+            "seals": self.seal_source(tenant_id),
+            "processes": None if self.settings.world == "local" else 1,
+        } | options
         return verify_ledger(self.db, tenant_id, self.verifier, **options)
 
     def seal_source(self, tenant_id: str) -> SealSource:
@@ -383,9 +408,7 @@ class App:
         from chimera.usecases.spend_record import ProductionSpend
 
         books, cfo = self.books(tenant_id), self.cfo(tenant_id)
-        spend = ProductionSpend(
-            tenant_id, books.work_of, self.allowances(tenant_id), cfo, self.media, self.workflows
-        )
+        spend = ProductionSpend(tenant_id, books.work_of, self.allowances(tenant_id), cfo, self.media, self.workflows)
         return Recovery(
             cfo,
             self.ledger(tenant_id),

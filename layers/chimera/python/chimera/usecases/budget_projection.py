@@ -6,6 +6,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from chimera.domain.budget_view import BudgetView
+from chimera.domain.models import Model
+
+
+class ProjectBudgets(Model):
+    """Input of `project_budgets`; without a tenant the settings' own."""
+
+    tenant_id: str = ""
 
 
 class BudgetSource(Protocol):

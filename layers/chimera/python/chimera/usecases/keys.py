@@ -23,7 +23,7 @@ PURPOSES = ("cfo", "seal")
 
 
 class KeyStore(Protocol):
-    """Where private keys are: files on a laptop, see `adapters/local/keys.py`."""
+    """Where private keys are: files on a laptop (`adapters/local/keys.py`), KMS on AWS (`adapters/aws/keys.py`)."""
 
     def signer(self, purpose: str) -> Signer:
         """The key in use."""
@@ -41,28 +41,13 @@ class KeyStore(Protocol):
         """Put the prepared key in place; again is nothing."""
         ...
 
+    def by_id(self, purpose: str, key_id: str) -> Signer | None:
+        """The key with this id, where it may still be used to finish a rotation."""
+        ...
 
-class GivenKeys:
-    """Keys that are replaced elsewhere (KMS): in use as they are given, not rotated from here."""
-
-    def __init__(self, **signers: Callable[[], Signer]) -> None:
-        self._signers = signers
-
-    def signer(self, purpose: str) -> Signer:
-        """The key in use."""
-        return self._signers[purpose]()
-
-    def prepare(self, purpose: str) -> Signer:
-        """Not from here: `FORBIDDEN`."""
-        raise ChimeraError("FORBIDDEN", f"the {purpose} key is not kept here: it is replaced where it is kept")
-
-    def prepared(self, purpose: str) -> Signer | None:
-        """None."""
-        return None
-
-    def switch(self, purpose: str) -> None:
-        """Not from here: `FORBIDDEN`."""
-        self.prepare(purpose)
+    def is_due(self, purpose: str) -> bool:
+        """Whether an operator laid a newer key ready, which is to be used from now on without being asked again."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -128,13 +113,20 @@ class Keys:
             self._sweep()
             if purpose == "seal":
                 self._seal()
-        cfo = self._keys.signer("cfo")
-        entry = self._begin(purpose, self._keys.prepare(purpose).key_id, replaces=old, by=by, key_id=cfo.key_id)
-        if entry.signature is None and entry.key_id == cfo.key_id:
+        key_id = self._keys.signer("cfo").key_id
+        entry = self._begin(purpose, self._keys.prepare(purpose).key_id, replaces=old, by=by, key_id=key_id)
+        cfo = self._keys.by_id("cfo", entry.key_id) if purpose == "cfo" else None
+        if entry.signature is None and cfo is not None:  # now or never: the old key signs nothing later
             signature = cfo.sign(signing_message(entry))
             self._store.run(lambda tx: tx.sign(entry.seq, cfo.key_id, signature))
         self._keys.switch(purpose)
+        if purpose == "seal":  # a row like any other: the CFO's sweep signs it
+            self._sweep()
         return Rotation(purpose, old, entry.details["kid"], entry.seq)
+
+    def follow(self, purpose: str, by: str = "recovery") -> Rotation | None:
+        """Begin the newer key that an operator laid ready (on AWS: the first ARN of the settings), if there is one."""
+        return self.rotate(purpose, by) if self._keys.is_due(purpose) else None
 
     def _begin(self, purpose: str, kid: str, *, replaces: str, by: str, key_id: str | None = None) -> Entry:
         tenant = self._store.tenant_id

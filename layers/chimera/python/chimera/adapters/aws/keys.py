@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -70,6 +70,77 @@ class KmsSigner:
             refuse(error, "signing")
         r, s = decode_dss_signature(answer["Signature"])
         return r.to_bytes(32) + s.to_bytes(32)
+
+
+class KmsKeyring:
+    """The keys of each purpose, newest first, and which of them the ledger names: a `KeyStore` (usecases/keys.py).
+
+    A rotation is a deployment that puts a new key's ARN before the old one's; the recovery job then writes the KEY row,
+    signed by the old key, and from that row on the new one signs. Old keys stay in the list: they verify.
+    """
+
+    def __init__(self, client: Any, arns: Mapping[str, Sequence[str]], in_force: Callable[[str], str]) -> None:
+        self._signers = {purpose: [KmsSigner(client, arn) for arn in found] for purpose, found in arns.items()}
+        self._in_force = in_force
+
+    def signer(self, purpose: str) -> KmsSigner:
+        """The key that the ledger names; the newest while it names none. `CONFLICT` when its ARN is not in the settings."""
+        named = self._in_force(purpose)
+        found = self.by_id(purpose, named) if named else self._newest(purpose)
+        if found is None:
+            raise ChimeraError(
+                "CONFLICT",
+                f"the ledger names the {purpose} key {named}, which is not among CHIMERA_{purpose.upper()}_KEY_ARNS; "
+                "add its ARN after the newest one's",
+                {"purpose": purpose, "in_force": named},
+            )
+        return found
+
+    def prepare(self, purpose: str) -> KmsSigner:
+        """The newest key."""
+        return self._newest(purpose)
+
+    def prepared(self, purpose: str) -> KmsSigner | None:
+        """The newest key, while the ledger names another one."""
+        newest, named = self._newest(purpose), self._in_force(purpose)
+        return newest if named and newest.key_id != named else None
+
+    def switch(self, purpose: str) -> None:
+        """The ledger's KEY row is the switch: there is nothing else to put in place."""
+
+    def by_id(self, purpose: str, key_id: str) -> KmsSigner | None:
+        """The key of this purpose with this id."""
+        return next((signer for signer in self._signers[purpose] if signer.key_id == key_id), None)
+
+    def is_due(self, purpose: str) -> bool:
+        """Whether the newest key is not the one in force yet."""
+        return self.prepared(purpose) is not None
+
+    def _newest(self, purpose: str) -> KmsSigner:
+        if not self._signers[purpose]:
+            raise ChimeraError("INTERNAL", f"CHIMERA_{purpose.upper()}_KEY_ARNS names no key", {})
+        return self._signers[purpose][0]
+
+
+class LedgerSigner:
+    """The CFO's key on AWS: whichever of the keyring's keys the ledger names, asked for once an invocation."""
+
+    def __init__(self, keyring: KmsKeyring, purpose: str) -> None:
+        self._keyring = keyring
+        self._purpose = purpose
+
+    @cached_property
+    def _signer(self) -> KmsSigner:
+        return self._keyring.signer(self._purpose)
+
+    @property
+    def key_id(self) -> str:
+        """The public key's thumbprint."""
+        return self._signer.key_id
+
+    def sign(self, message: bytes) -> bytes:
+        """Raw r‖s, 64 bytes."""
+        return self._signer.sign(message)
 
 
 class KmsVerifier:

@@ -89,6 +89,15 @@ class KeyFiles:
         _write_once(self._folder, f"{name}.{old.key_id}.retired.pem", current.read_bytes(), 0o400)
         following.replace(current)
 
+    def by_id(self, purpose: str, key_id: str) -> KeyFileSigner | None:
+        """The key in use, if this is its id; a retired one signs nothing any more."""
+        signer = self.signer(purpose)
+        return signer if signer.key_id == key_id else None
+
+    def is_due(self, purpose: str) -> bool:
+        """Never by itself: a person rotates key files, with nothing else running."""
+        return False
+
     def public_pem(self, key_id: str) -> str | None:
         """A public key as PEM, old ones included; None when it is not in the folder."""
         if not _KID.fullmatch(key_id):

@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import psycopg
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import dict_row
 
 from chimera.errors import ChimeraError
@@ -63,8 +64,8 @@ class Database:
                 connection.execute("SELECT set_config('app.tenant', %s, true)", (tenant_id,))
                 yield connection
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            if not (connection.closed or connection.broken):
-                raise  # a lock, a deadlock, a time-out: the connection is sound
+            if _sound(connection):
+                raise  # a lock, a deadlock, a time-out
             self.close()
             # whether a commit that was under way took effect is unknown; every step may be asked again
             raise ChimeraError("DATABASE_WAKING", "the database went away", {"reason": str(error)[:200]}) from error
@@ -74,3 +75,14 @@ class Database:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _sound(connection: Connection) -> bool:
+    """Whether the next transaction can begin on it. libpq may not have noticed yet that the server is gone: then the pipeline
+    could not be left, and the connection would refuse everything for ever."""
+    info = connection.info
+    return (
+        not (connection.closed or connection.broken)
+        and info.transaction_status is TransactionStatus.IDLE
+        and info.pipeline_status is PipelineStatus.OFF
+    )
