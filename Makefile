@@ -9,7 +9,7 @@ TEST_READY := $(VENV)/.test-ready
 NODE_READY := $(VENV)/.node-ready
 WORKERS ?= 2
 
-.PHONY: run up test check bench soak layers docs lock clean fast
+.PHONY: run up test check bench soak layers docs lock clean fast synth cost
 
 run: $(RUN_READY)
 	@$(BIN)/chimera run $(ARGS)
@@ -63,6 +63,13 @@ soak: $(TEST_READY)
 layers:
 	@$(PYTHON) tools/build_layers.py
 
+# cdk.out, offline: no Docker, no account. Settings: make synth SYNTH='-c profile=production -c name=studio'
+synth: $(TEST_READY)
+	@$(BIN)/python tools/synth.py $(SYNTH)
+
+cost: $(TEST_READY)
+	@$(BIN)/python tools/cost.py
+
 docs: $(TEST_READY)
 	@$(BIN)/python tools/draw_machines.py
 	@$(BIN)/python tools/make_docs.py
@@ -71,4 +78,4 @@ lock: $(TEST_READY)
 	@$(BIN)/python tools/lock.py
 
 clean:
-	rm -rf .venv node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist cdk.out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chimera.bootstrap import App, function
-from chimera.usecases.budget_watch import watch
+from chimera.usecases.budget_watch import count, watch
 from chimera.usecases.recovery import Recover
 
 
@@ -16,4 +16,5 @@ def handler(event: Recover, app: App) -> dict[str, Any]:
     app.keys(tenant).follow("cfo")
     report = app.recovery(tenant).run(full=event.full).as_json()
     watch(tenant, app.ledger(tenant), app.money_views(tenant))
+    count(app.ledger(tenant), app.reviews(tenant).backlog(), len(report["problems"]))
     return report

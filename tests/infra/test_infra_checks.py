@@ -55,11 +55,10 @@ def test_a_reason_that_says_nothing_is_refused(synthesised: Synthesised) -> None
 @pytest.mark.timeout(600)
 def test_cfn_lint_has_nothing_to_say(synthesised: Synthesised) -> None:
     from cfnlint.api import lint
-    from cfnlint.config import ManualArgs
 
     for path in sorted(synthesised.folder.glob("*.template.json")):
         region = "eu-central-1" if path.name.startswith(("studio-stateful", "studio-stateless")) else "us-east-1"
-        given: ManualArgs = {"regions": [region], "ignore_checks": list(CFN_LINT_IGNORED)}
+        given = {"regions": [region], "ignore_checks": list(CFN_LINT_IGNORED)}
         found = lint(path.read_text(encoding="utf-8"), config=given)
         assert [f"{path.name}: {m.rule.id} {m.message[:200]}" for m in found] == []
 

@@ -230,7 +230,7 @@ def test_a_missing_secret_is_named_and_the_name_is_free_again(aws: None) -> None
 
 
 def test_a_token_carries_tenant_and_known_roles() -> None:
-    asked = {
+    asked: dict[str, Any] = {
         "request": {
             "userAttributes": {"custom:tenant": "t-1"},
             "groupConfiguration": {"groupsToOverride": ["reviewer", "friends"]},
@@ -242,5 +242,5 @@ def test_a_token_carries_tenant_and_known_roles() -> None:
 
 
 def test_somebody_without_a_tenant_gets_no_claims() -> None:
-    asked = {"request": {"userAttributes": {}, "groupConfiguration": {}}, "response": {}}
+    asked: dict[str, Any] = {"request": {"userAttributes": {}, "groupConfiguration": {}}, "response": {}}
     assert claims.handler(asked, None)["response"] == {}

@@ -201,3 +201,18 @@ def test_without_the_database_nothing_is_approved_and_afterwards_everything_is()
             assert answers[0]["approval_signature"] == first["approval_signature"]
             assert sum(e.entry_type == "DECISION" for e in ledger.entries().entries) == 4
         whole(site)
+
+
+def test_a_connection_that_cannot_leave_its_pipeline_is_given_up(site: Site) -> None:
+    with contextlib.closing(Database(site.url)) as database:
+        with database.transaction(site.tenant) as connection:
+            connection.execute("SELECT 1")
+        # as after the death of a server that libpq has not noticed: no error is left, and nothing works
+        connection.pgconn.enter_pipeline_mode()
+        connection.pgconn.send_query_params(b"SELECT 1", None)
+        with pytest.raises(ChimeraError) as caught, database.transaction(site.tenant):
+            pass
+        assert caught.value.code == "DATABASE_WAKING"
+        assert connection.closed
+        with database.transaction(site.tenant) as fresh:
+            assert fresh.execute("SELECT 1 AS one").fetchone() == {"one": 1}

@@ -36,7 +36,7 @@ ALLOWED = {
 }
 
 
-class Breach(AssertionError):
+class Breach(AssertionError):  # noqa: N818
     """An invariant does not hold."""
 
 

@@ -27,7 +27,7 @@ TYPES = frozenset({"DECISION", "SETTLE", "RELEASE", "EXPIRE", "LIMIT_CHANGE"}) |
 )
 
 
-class ConstraintViolation(Exception):
+class ConstraintViolation(Exception):  # noqa: N818
     """A CHECK or FOREIGN KEY refused a row: in production an unexpected database error, so the engine must never cause it."""
 
 

@@ -27,7 +27,7 @@ UNIT_TESTS = ("tests/unit/test_cfo_rules.py", "tests/unit/test_cfo_approval.py",
 ROOT = Path(__file__).parents[2]
 
 
-class SnippetNotFound(Exception):
+class SnippetNotFound(Exception):  # noqa: N818
     """The production text changed: the mutant has to be written anew."""
 
 

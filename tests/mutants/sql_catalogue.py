@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ SQL_MUTANTS = [
         "an expired approval is dispatched",
         python=(
             '            " AND expires_at > coalesce(%s::timestamptz, clock_timestamp()) RETURNING 1 AS done",',
-            '            " AND %s::timestamptz IS DISTINCT FROM \'epoch\' RETURNING 1 AS done",',
+            "            \" AND %s::timestamptz IS DISTINCT FROM 'epoch' RETURNING 1 AS done\",",
         ),
         fast=True,
     ),
@@ -98,7 +99,10 @@ SQL_MUTANTS = [
     SqlMutant(
         "cut-goes-negative",
         "a limit cut below what is used",
-        python=("limit_micros = greatest(%s, reserved_micros + spent_micros)", "limit_micros = %s + 0 * reserved_micros"),
+        python=(
+            "limit_micros = greatest(%s, reserved_micros + spent_micros)",
+            "limit_micros = %s + 0 * reserved_micros",
+        ),
         fast=True,
     ),
     SqlMutant(
@@ -244,7 +248,9 @@ class Examination:
                 with self.engine(real_clock=True) as engine:
                     barrier.wait()
                     for n in range(EACH):
-                        request = self.request(1000 + (n if n < 3 else number * 100 + n))  # the first three are everybody's
+                        request = self.request(
+                            1000 + (n if n < 3 else number * 100 + n)
+                        )  # the first three are everybody's
                         entries.setdefault(request.request_id, []).append(engine.decide(request, NO_RISK, key_id=KID))
                         engine.refuse("racer", "FORBIDDEN", "not yours", f"{number} {n}")
             except BaseException as error:  # noqa: BLE001 - told by the main thread
@@ -267,11 +273,10 @@ class Examination:
         with contextlib.closing(Database(self._url)) as database, database.transaction(self.tenant) as connection:
             query = "SELECT seq, prev_hash, row_hash, created_at FROM ledger WHERE seq >= %s ORDER BY seq"
             raced = connection.execute(query, (first,)).fetchall()
-        for before, row in zip(raced, raced[1:], strict=False):
+        for before, row in pairwise(raced):
             assert row["seq"] == before["seq"] + 1 and row["prev_hash"] == before["row_hash"], "the chain"
             assert row["created_at"] > before["created_at"], "clocks go with the order of the rows"
 
 
 class _Undone(Exception):  # noqa: N818
     """Leaves the transaction without a commit."""
-

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
+
+import pytest
 
 from tests.money import run
 from tests.money.test_money_machine import run_machine
@@ -11,9 +14,10 @@ SEEDS, OPS = 200, 5_000
 STEPS = 1_000_000
 
 
+@pytest.mark.timeout(3600)
 def test_a_million_operations() -> None:
     result = run.run(1, SEEDS, OPS)
-    print(run.report(result))
+    sys.stdout.write("\n" + run.report(result) + "\n")
     assert not result.breaches
     assert result.figures.ops >= 1_000_000
     assert result.figures.crashes >= 10_000
@@ -21,8 +25,9 @@ def test_a_million_operations() -> None:
     assert {pair: count for pair, count in table.items() if count < 30} == {}, "each state x fault point 30 times"
 
 
+@pytest.mark.timeout(7200)
 def test_a_million_rules() -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         steps = pool.starmap(run_machine, [(STEPS // 2, 1), (STEPS // 2, 2)])
-    print(f"{sum(steps):,} rules, 0 breaches")
+    sys.stdout.write(f"\n{sum(steps):,} rules, 0 breaches\n")
     assert sum(steps) >= STEPS

@@ -404,7 +404,7 @@ class App:
 
     def recovery(self, tenant_id: str) -> Recovery:
         """The recovery job of a tenant."""
-        from chimera.usecases.recovery import Recovery
+        from chimera.usecases.recovery import Recovery, SealedElsewhere
         from chimera.usecases.spend_record import ProductionSpend
 
         books, cfo = self.books(tenant_id), self.cfo(tenant_id)
@@ -414,7 +414,7 @@ class App:
             self.ledger(tenant_id),
             books,
             spend,
-            self.sealer(tenant_id),
+            SealedElsewhere() if self.settings.world == "aws" else self.sealer(tenant_id),
             reconcile_after_seconds=self.settings.reconcile_after_seconds,
         )
 
@@ -562,11 +562,13 @@ def invalid(error: ValidationError) -> ChimeraError:
 
 def container_main(arguments: list[str]) -> int:
     """The entry of the render container, on AWS Batch and on a laptop alike; works in the current folder."""
-    from chimera.usecases.containers import run
+    from chimera.usecases.containers import Rendering, run
 
     app = App()
+    # a job on AWS begins in an empty folder at every attempt, a laptop's finds its own again
+    how = Rendering(encoder=app.settings.video_encoder, keep_segments=app.settings.world == "aws")
     try:
-        return run(arguments, app.media, Path.cwd(), app.purse)
+        return run(arguments, app.media, Path.cwd(), app.purse, how)
     finally:
         app.close()
         flush(app.settings.metrics_namespace)

@@ -30,8 +30,11 @@ class Clock(Protocol):
 class MediaStore(Protocol):
     """Files by key: a folder on a laptop, S3 on AWS. Keys are `tenants/{tenant}/content/{content_id}/{kind}/{name}`."""
 
-    def put_file(self, key: str, path: Path) -> str:
-        """Store a file under the key, atomically, and give its address (`s3://…`)."""
+    def put_file(self, key: str, path: Path, *, temporary: bool = False) -> str:
+        """Store a file under the key, atomically, and give its address (`s3://…`).
+
+        `temporary`: only needed until its work is done; the store may forget it after some days.
+        """
         ...
 
     def put_bytes(self, key: str, data: bytes) -> str:

@@ -58,6 +58,16 @@ class Settings(BaseSettings):
         default="", description="Prices that differ from the built-in list, as JSON; see docs/allowances.md"
     )
 
+    # media
+    video_encoder: Literal["auto", "x264", "nvenc"] = Field(
+        default="auto", description="`auto`: NVENC where a trial encode works, else x264"
+    )
+    transcriber: str = Field(default="", description="Who transcribes, by name; empty: the best one that is set up")
+    whisper_model: str = Field(
+        default="",
+        description="faster-whisper's weights: a folder, or a key prefix in the media store as `media:PREFIX`",
+    )
+
     # limits in USD: a UTC day, an ISO week, a calendar month; in total and for each category
     daily_budget_limit: Decimal = Field(
         default=Decimal(1000),

@@ -1,15 +1,21 @@
-"""Encodes: a clip's frames with its type burned in (a segment), the joining of segments, the thumbnail."""
+"""Encodes: a clip's frames with its type burned in (a segment), the joining of segments, the thumbnail.
+
+The picture is encoded by x264, or by NVENC where a trial shows that it works. A segment's key names its encoder, so
+that a video is never joined from segments of two.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ffmpeg
 
+from chimera.errors import ChimeraError
 from chimera.media import process
 from chimera.media.models import QualityPreset
 
@@ -19,6 +25,12 @@ _SETTINGS: dict[QualityPreset, tuple[str, int]] = {
     "standard": ("veryfast", 21),
     "high": ("medium", 18),
 }
+Encoder = Literal["x264", "nvenc"]
+EncoderChoice = Literal["auto", "x264", "nvenc"]
+# NVENC's preset and constant quality beside each x264 pair above. Its cq is on the scale of crf, but needs about three
+# more for the same bits (rate control by look-ahead, not by macroblock trees); not measured on a GPU by us.
+_NVENC: dict[str, str] = {"superfast": "p2", "veryfast": "p4", "medium": "p6"}
+_NVENC_CQ_OFFSET = 3
 AUDIO_BITS_PER_SECOND = 192_000
 _CONTAINER_SHARE = 0.94  # of the size limit; the rest is headers and the rate control's freedom
 _RATE_STEP = 250_000
@@ -34,10 +46,18 @@ class VideoSettings:
     preset: str
     crf: int
     maxrate: int
+    encoder: Encoder = "x264"
 
     @classmethod
     def plan(
-        cls, *, size: tuple[int, int], fps: int, quality: QualityPreset, seconds: float, max_bytes: int
+        cls,
+        *,
+        size: tuple[int, int],
+        fps: int,
+        quality: QualityPreset,
+        seconds: float,
+        max_bytes: int,
+        encoder: Encoder = "x264",
     ) -> VideoSettings:
         """Settings for a video of that length: the bit rate is capped by what the size limit leaves.
 
@@ -49,7 +69,55 @@ class VideoSettings:
         usual = max(round(8_000_000 * pixels * fps / (1080 * 1920 * 30) / _RATE_STEP), 3) * _RATE_STEP
         room = max_bytes * 8 * _CONTAINER_SHARE / max(seconds, 1.0) - AUDIO_BITS_PER_SECOND
         maxrate = min(usual, max(int(room // _RATE_STEP), 1) * _RATE_STEP)
-        return cls(size[0], size[1], fps, preset, crf, maxrate)
+        return cls(size[0], size[1], fps, preset, crf, maxrate, encoder)
+
+    def codec(self) -> dict[str, Any]:
+        """What ffmpeg is told of the encoder: both H.264 High, 4:2:0, a key frame each two seconds, capped alike."""
+        capped = {"maxrate": self.maxrate, "bufsize": self.maxrate * 2, "g": self.fps * 2}
+        if self.encoder == "nvenc":
+            return {
+                "vcodec": "h264_nvenc", "preset": _NVENC[self.preset], "rc": "vbr", "cq": self.crf + _NVENC_CQ_OFFSET,
+                "b:v": 0, **capped, "pix_fmt": "nv12", "rc-lookahead": 20, "spatial-aq": 1,
+            }  # fmt: skip
+        return {"vcodec": "libx264", "preset": self.preset, "crf": self.crf, **capped, "pix_fmt": "yuv420p"}
+
+    def key(self) -> dict[str, Any]:
+        """What a segment's key says of the settings."""
+        values = asdict(self)
+        if self.encoder == "x264":  # as it was before there was a choice, so that finished segments stay good
+            del values["encoder"]
+        return values
+
+
+def choose_encoder(choice: EncoderChoice = "auto") -> Encoder:
+    """The encoder to use: the one asked for, or with `auto` NVENC where it works and x264 elsewhere.
+
+    `VALIDATION_FAILED` if NVENC is asked for on a machine where it does not work.
+    """
+    if choice == "x264":
+        return "x264"
+    works = nvenc_works(process.executable())
+    if choice == "nvenc" and not works:
+        raise ChimeraError(
+            "VALIDATION_FAILED",
+            "video_encoder: got nvenc, which does not work on this machine; expected auto or x264",
+            {"video_encoder": choice},
+        )
+    return "nvenc" if works else "x264"
+
+
+@functools.lru_cache(maxsize=4)
+def nvenc_works(program: str) -> bool:
+    """Whether this ffmpeg can encode one frame with NVENC: that it lists the encoder says nothing about the machine."""
+    frame = ["-f", "lavfi", "-i", "color=black:size=256x256:rate=30"]
+    out = ["-frames:v", "1", "-pix_fmt", "nv12", "-c:v", "h264_nvenc", "-f", "null", "-"]
+    try:
+        process.run([program, "-hide_banner", "-nostats", "-loglevel", "error", *frame, *out])
+    except ChimeraError as error:
+        if error.details.get("reason") == "ffmpeg":
+            return False
+        raise
+    return True
 
 
 def _burned(stream: Any) -> Any:
@@ -72,8 +140,7 @@ def segment(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "overlay.ass").write_text(overlay, "utf-8")
     stream = ffmpeg.output(
-        _burned(_raw_input(settings)), "segment.mp4", vcodec="libx264", preset=settings.preset, crf=settings.crf,
-        maxrate=settings.maxrate, bufsize=settings.maxrate * 2, pix_fmt="yuv420p", g=settings.fps * 2,
+        _burned(_raw_input(settings)), "segment.mp4", **settings.codec(),
         fps_mode="cfr", r=settings.fps, video_track_timescale=settings.fps * 512, threads=1,
         **{"profile:v": "high", "flags:v": "+bitexact"}, fflags="+bitexact", **_BT709,
     )  # fmt: skip

@@ -130,6 +130,7 @@ class RenderResult(Frozen):
     wall_seconds: float
     segments_total: int
     segments_reused: int
+    encoder: Literal["x264", "nvenc"] = "x264"
     warnings: tuple[str, ...] = ()
 
 

@@ -1,7 +1,8 @@
 """Renders a job: timeline, captions, segments side by side, sound, joining; a killed render goes on where it was.
 
 Each scene is a segment whose file is named by the hash of all it is made of. What exists is used again, so a resume
-costs only what is missing and a changed line costs one scene (and its neighbour's dissolve).
+costs only what is missing and a changed line costs one scene (and its neighbour's dissolve). Where the folder does not
+outlive the machine, `Checkpoints` keep the segments elsewhere.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -43,6 +44,18 @@ _THUMBNAIL_AT = 1.6
 Progress = Callable[[float], None]
 
 
+class Checkpoints(Protocol):
+    """Where finished segments are kept beyond the working folder. Neither call raises: without it, they are made again."""
+
+    def restore(self, names: Sequence[str], folder: Path) -> None:
+        """Bring those of `names` that are kept into `folder`; each file appears whole or not at all."""
+        ...
+
+    def keep(self, path: Path) -> None:
+        """Keep a finished segment under its file's name; called by several threads."""
+        ...
+
+
 @dataclass(frozen=True)
 class _Plan:
     """Everything that is known before the first frame."""
@@ -58,10 +71,17 @@ class _Plan:
     keys: tuple[str, ...]
 
 
-def render(job: RenderJob, work_dir: Path, progress: Progress = lambda _share: None) -> RenderResult:
+def render(
+    job: RenderJob,
+    work_dir: Path,
+    progress: Progress = lambda _share: None,
+    *,
+    encoder: encode.EncoderChoice = "auto",
+    checkpoints: Checkpoints | None = None,
+) -> RenderResult:
     """Renders `job` into `work_dir` (`video.mp4`, `captions.srt`, …; finished segments stay in `segments/`).
 
-    `progress` gets shares from 0 to 1. Raises `VALIDATION_FAILED` for unreadable inputs, `VIDEO_TOO_LONG` over 600 s,
+    `progress` gets shares from 0 to 1. `checkpoints` hold finished segments where `work_dir` is empty at each start. Raises `VALIDATION_FAILED` for unreadable inputs, `VIDEO_TOO_LONG` over 600 s,
     `FILE_TOO_LARGE` over the job's limit, `INTERNAL` with `details.reason` `disk_full` when the disk is full: then no
     partial final file is left, and finished segments are.
     """
@@ -74,13 +94,15 @@ def render(job: RenderJob, work_dir: Path, progress: Progress = lambda _share: N
         segments_dir.mkdir(exist_ok=True)
         for leftover in work_dir.glob("render-*"):  # of a render that was killed
             shutil.rmtree(leftover, ignore_errors=True)
-        plan = _plan(job)
+        plan = _plan(job, encode.choose_encoder(encoder))
         progress(0.02)
         fonts = write_fontconfig(work_dir / "fonts")
         paths = [segments_dir / f"{key}.mp4" for key in plan.keys]
+        if checkpoints is not None:
+            checkpoints.restore([path.name for path in paths if not path.exists()], segments_dir)
         reused = sum(path.exists() for path in paths)
         with tempfile.TemporaryDirectory(prefix="render-", dir=work_dir) as scratch:
-            loudness = _make(plan, paths, Path(scratch), fonts, progress)
+            loudness = _make(plan, paths, Path(scratch), fonts, progress, checkpoints)
             video = work_dir / "video.mp4"
             encode.join(
                 paths,
@@ -108,13 +130,14 @@ def render(job: RenderJob, work_dir: Path, progress: Progress = lambda _share: N
             size_bytes=size, sha256=_sha256(video), loudness_lufs=loudness.integrated, true_peak_dbtp=loudness.true_peak,
             caption_coverage=round(captions.coverage(narration, shown), 4), cpu_seconds=round(_cpu_seconds() - cpu, 3),
             wall_seconds=round(time.monotonic() - started, 3), segments_total=len(paths), segments_reused=reused,
+            encoder=plan.settings.encoder,
             warnings=_warnings(job),
         )  # fmt: skip
     progress(1.0)
     return result
 
 
-def _plan(job: RenderJob) -> _Plan:
+def _plan(job: RenderJob, encoder: encode.Encoder) -> _Plan:
     layout = LAYOUTS[job.aspect]
     theme = job.theme or theme_for(job.seed)
     voices = tuple(audio.decode(s.audio) if s.audio is not None else np.zeros(0, dtype=np.float32) for s in job.scenes)
@@ -134,8 +157,9 @@ def _plan(job: RenderJob) -> _Plan:
         for c in timeline.clips
     )
     settings = encode.VideoSettings.plan(
-        size=job.size, fps=job.fps, quality=job.quality_preset, seconds=timeline.seconds, max_bytes=job.max_bytes
-    )
+        size=job.size, fps=job.fps, quality=job.quality_preset, seconds=timeline.seconds, max_bytes=job.max_bytes,
+        encoder=encoder,
+    )  # fmt: skip
     overlays = tuple(typeset(c, q, page) for c, q in zip(timeline.clips, cues, strict=True))
     pictures = [_picture_hash(clip.scene.image) for clip in timeline.clips]
     keys = tuple(
@@ -165,7 +189,7 @@ def _key(
     made_of: dict[str, Any] = {
         "version": _VERSION, "frames": clip.frames, "motion": asdict(clip.motion), "picture": pictures[clip.index],
         "scrim": clip.scene.scrim, "overlay": hashlib.sha256(overlay.encode("utf-8", "surrogatepass")).hexdigest(),
-        "settings": asdict(settings), "theme": theme, "opencv": cv2.__version__,
+        "settings": settings.key(), "theme": theme, "opencv": cv2.__version__,
     }  # fmt: skip
     if before is not None and clip.dissolve_frames:
         made_of["before"] = [
@@ -204,7 +228,9 @@ class _Pictures:
                     self._held.pop(index, None)
 
 
-def _make(plan: _Plan, paths: list[Path], scratch: Path, fonts: Path, progress: Progress) -> audio.Loudness:
+def _make(
+    plan: _Plan, paths: list[Path], scratch: Path, fonts: Path, progress: Progress, checkpoints: Checkpoints | None
+) -> audio.Loudness:
     """Encodes the missing segments and the sound, as many at a time as there are cores."""
     clips, pictures = plan.timeline.clips, _Pictures(plan)
     counted = threading.Lock()
@@ -228,6 +254,8 @@ def _make(plan: _Plan, paths: list[Path], scratch: Path, fonts: Path, progress: 
             ticking(frames), plan.overlays[clip.index], settings=plan.settings, folder=scratch / f"clip-{clip.index}",
             fonts=fonts, out=paths[clip.index],
         )  # fmt: skip
+        if checkpoints is not None:
+            checkpoints.keep(paths[clip.index])
         pictures.done(clip.index, *([clip.index - 1] if clip.index else []))
 
     missing = [clip for clip, path in zip(clips, paths, strict=True) if not path.exists()]

@@ -9,8 +9,9 @@ from typing import Protocol
 
 from chimera.domain.forecast import LEVELS, Level, level, used_percent
 from chimera.domain.ids import stable_id
-from chimera.domain.money import usd
+from chimera.domain.money import MICROS, usd
 from chimera.domain.money_views import Frozen
+from chimera.metrics import measure
 from chimera.usecases.budgets import BudgetLines
 
 logger = logging.getLogger("chimera.budget")
@@ -89,3 +90,13 @@ def _told(warning: BudgetWarning, reason: str) -> tuple[dict[str, str], dict[str
         "used_percent": str(used_percent(warning.used_micros, warning.limit_micros)),
     }
     return subject, {**found, "reason": reason} if reason else found
+
+
+def count(ledger: BudgetLines, backlog: int, problems: int) -> None:
+    """Note what the dashboard shows of money and of people: budgets in USD, reviews that wait, what does not fit."""
+    for line in ledger.budgets():
+        labels = {"period": line.period, "category": line.category}
+        measure("budget_spent_total", line.spent_micros / MICROS, **labels)
+        measure("budget_limit", line.limit_micros / MICROS, **labels)
+    measure("review_backlog", backlog)
+    measure("ledger_problems", problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
 import json
 import signal
@@ -10,18 +11,25 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chimera.errors import ChimeraError
 from chimera.media.models import RenderJob, RenderScene
 from chimera.metrics import measure
 from chimera.ports import MediaStore
 from chimera.purse import Purse
+from chimera.usecases.checkpoints import StoredSegments
 from chimera.usecases.costs import metered
 from chimera.usecases.production import MadeContent, worst_case
 from chimera.usecases.scope import Scope
 
+if TYPE_CHECKING:
+    from chimera.media.encode import EncoderChoice
+
+TERMINATED = 143
+"""128 + SIGTERM: what Batch starts again (`EvaluateOnExit`)."""
 NAMES = {
     "video": "video/video.mp4",
     "thumbnail": "video/thumbnail.jpg",
@@ -32,36 +40,62 @@ NAMES = {
 }
 
 
-def run(arguments: list[str], media: MediaStore, work: Path, purse_of: Callable[[Scope, str], Purse]) -> int:
-    """Parse the container's command and run it, paid from the purse of its approved request; 0 done, 1 failed (the error's JSON on stderr), 143 asked to stop."""
+@dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """How this machine renders: with which encoder, and whether finished segments must be kept beyond its folder."""
+
+    encoder: EncoderChoice = "auto"
+    keep_segments: bool = False
+
+
+def run(
+    arguments: list[str],
+    media: MediaStore,
+    work: Path,
+    purse_of: Callable[[Scope, str], Purse],
+    rendering: Rendering | None = None,
+) -> int:
+    """Parse the container's command and run it, paid from the purse of its approved request.
+
+    0: done. 1: failed, the error's JSON on stderr. 143: asked to stop (SIGTERM), to be started again.
+    """
     parser = argparse.ArgumentParser(prog="main.py")
     parser.add_argument("command", choices=["render", "inspect"])
     parser.add_argument("--scope", required=True, help="the production's scope as JSON")
     parser.add_argument("--request-id", required=True, help="the approved request that the job is paid from")
     asked = parser.parse_args(arguments)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _stop)
+    stops_on_sigterm()
     try:
         scope = Scope.model_validate_json(asked.scope)
         made, purse = MadeContent(media, scope), purse_of(scope, asked.request_id)
         if asked.command == "render":
-            render_content(made, work, _progress, purse)
+            render_content(made, work, _progress, purse, rendering or Rendering())
         else:
             inspect_content(made, purse)
-    except ChimeraError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    except OSError as error:
-        if error.errno == 28:
-            full = ChimeraError("INTERNAL", "the disk is full; free some space and run again", {"reason": "disk_full"})
-            sys.stderr.write(f"{full}\n")
-            return 1
-        raise
+    except (ChimeraError, OSError) as error:
+        return failed(error)
     return 0
 
 
+def failed(error: ChimeraError | OSError) -> int:
+    """The exit code of a job that failed, its error told on stderr; an `OSError` other than a full disk is raised."""
+    if isinstance(error, OSError):
+        if error.errno != errno.ENOSPC:
+            raise error
+        error = ChimeraError("INTERNAL", "the disk is full; free some space and run again", {"reason": "disk_full"})
+    sys.stderr.write(f"{error}\n")
+    return 1
+
+
+def stops_on_sigterm() -> None:
+    """From here on SIGTERM ends the process with 143, by way of every `finally`; Spot gives 120 s for that."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _stop)
+
+
 def _stop(number: int, frame: object) -> None:
-    raise SystemExit(143)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # asked once is enough: a second one would break off the tidying up
+    raise SystemExit(TERMINATED)
 
 
 def _progress(part: float) -> None:
@@ -69,8 +103,15 @@ def _progress(part: float) -> None:
     sys.stdout.flush()
 
 
-def render_content(made: MadeContent, work: Path, progress: Callable[[float], None], purse: Purse) -> dict[str, Any]:
+def render_content(
+    made: MadeContent,
+    work: Path,
+    progress: Callable[[float], None],
+    purse: Purse,
+    rendering: Rendering | None = None,
+) -> dict[str, Any]:
     """Render the brief with its voice and pictures; done before, it is not done again."""
+    how = rendering or Rendering()
     from chimera.media.render import render
 
     job = _job(made)
@@ -87,7 +128,8 @@ def render_content(made: MadeContent, work: Path, progress: Callable[[float], No
             progress(part)
 
         started = time.monotonic()
-        result = render(job, work, onward)
+        kept = StoredSegments(made.media, scope) if how.keep_segments else None
+        result = render(job, work, onward, encoder=how.encoder, checkpoints=kept)
         measure("video_production_duration_seconds", time.monotonic() - started, resolution=job.height)
         files: dict[str, Any] = {}
         for kind, name in NAMES.items():

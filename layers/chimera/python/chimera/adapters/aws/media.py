@@ -14,6 +14,8 @@ from chimera.errors import ChimeraError
 MAX_URL_SECONDS = 300
 """spec/rules: a presigned address lives at most five minutes."""
 MAX_KEY_BYTES = 1024
+TEMPORARY_TAG = "kind=temporary"
+"""What the bucket's lifecycle rule for temporary parts looks for."""
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 
 
@@ -28,9 +30,14 @@ class S3MediaStore:
         self._client = client
         self._bucket = bucket
 
-    def put_file(self, key: str, path: Path) -> str:
-        """Store a file, in parts where it is large; its SHA-256 is checked by S3."""
+    def put_file(self, key: str, path: Path, *, temporary: bool = False) -> str:
+        """Store a file, in parts where it is large; its SHA-256 is checked by S3.
+
+        A temporary one gets the tag that the bucket's lifecycle rule deletes after seven days.
+        """
         extra = {"ContentType": _type(key), "ChecksumAlgorithm": "SHA256"}
+        if temporary:
+            extra["Tagging"] = TEMPORARY_TAG
         try:
             self._client.upload_file(str(path), self._bucket, _checked(key), ExtraArgs=extra)
         except (ClientError, BotoCoreError) as error:

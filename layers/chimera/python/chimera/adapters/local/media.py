@@ -23,8 +23,8 @@ class FolderMediaStore:
             raise ChimeraError("VALIDATION_FAILED", f"media key {key[:200]!r} does not name a file in the store", {})
         return path
 
-    def put_file(self, key: str, path: Path) -> str:
-        """Store a copy of the file (a hard link where the disk allows it)."""
+    def put_file(self, key: str, path: Path, *, temporary: bool = False) -> str:
+        """Store a copy of the file (a hard link where the disk allows it); temporary ones stay as well."""
         target = self._path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{os.getpid()}.part")

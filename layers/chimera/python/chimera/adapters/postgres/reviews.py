@@ -120,6 +120,13 @@ class PostgresReviews:
 
     # --- telling the run that waits
 
+    def backlog(self) -> int:
+        """How many wait for a person."""
+        with self._db.transaction(self._tenant) as tx:
+            row = tx.execute("SELECT count(*) AS n FROM reviews WHERE status = 'pending'").fetchone()
+        assert row is not None
+        return int(row["n"])
+
     def undelivered(self, limit: int = 100, review_id: str | None = None) -> list[Row]:
         """Decided reviews, with `task_token`, whose run was not told yet; oldest decision first."""
         with self._db.transaction(self._tenant) as tx:
