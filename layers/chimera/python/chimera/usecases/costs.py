@@ -85,7 +85,7 @@ def metered(
     """Measure a step and keep its line, also when the step fails; another attempt adds to a line that was cut off.
 
     With a purse (every step after the approval has one) the step's worst case is drawn before it begins, and corrected
-    to what was measured when it ends, well or not. A kill leaves the draw: the next attempt goes on under it.
+    to what was measured when it ends, well or not. A kill or SIGTERM leaves the draw: the next attempt goes on under it.
     """
     with ExitStack() as stack:
         call = None
@@ -99,13 +99,16 @@ def metered(
         earlier = CostLine.model_validate_json(media.get_bytes(key)) if media.exists(key) else None
         carried = earlier if earlier and not earlier.complete else None
         meter = Meter(media, prefix, step, gigabytes, carried=carried, call_id=call.call_id if call else "")
-        complete = False
+        complete = stopped = False
         try:
             yield meter
             complete = True
+        except SystemExit:  # asked to stop (Spot, a laptop that ends): the next attempt goes on under the open draw
+            stopped = True
+            raise
         finally:
             line = meter.line(complete=complete)
-            if call is not None:
+            if call is not None and not stopped:
                 call.used(line.amount_micros, line.quantity)
             with nullcontext() if complete else suppress(OSError):  # a full disk may be what broke the step off
                 meter.keep(line)
