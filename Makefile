@@ -9,7 +9,7 @@ TEST_READY := $(VENV)/.test-ready
 NODE_READY := $(VENV)/.node-ready
 WORKERS ?= 2
 
-.PHONY: run up test check bench soak layers docs lock clean fast synth cost
+.PHONY: run up test check bench soak layers docs lock clean fast synth cost cdk
 
 run: $(RUN_READY)
 	@$(BIN)/chimera run $(ARGS)
@@ -66,6 +66,10 @@ layers:
 # cdk.out, offline: no Docker, no account. Settings: make synth SYNTH='-c profile=production -c name=studio'
 synth: $(TEST_READY)
 	@$(BIN)/python tools/synth.py $(SYNTH)
+
+# the CDK command line that fits this library, with our Python and Node: make cdk CDK='deploy --all -c name=studio'
+cdk: $(TEST_READY)
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python tools/npm.py exec --yes --package aws-cdk@2.1148.1 -- cdk $(CDK)
 
 cost: $(TEST_READY)
 	@$(BIN)/python tools/cost.py

@@ -35,7 +35,6 @@ DATABASE_USERS: tuple[str, ...] = tuple(database_user(agent) for agent in AGENTS
 
 # kinds of files in `tenants/{tenant}/content/{content}/{kind}/…`, and the scan's in `tenants/{tenant}/runs/{run}/scan/`
 Kind = Literal["brief", "audio", "pictures", "video", "captions", "reports", "costs", "publish", "scan"]
-ALL_KINDS: tuple[Kind, ...] = ("brief", "audio", "pictures", "video", "captions", "reports", "costs", "publish", "scan")
 
 # families of the hot table's items, by the form of their partition key (adapters/aws/dynamo*.py)
 Hot = Literal["allowance", "control", "budget"]
@@ -118,16 +117,19 @@ CATALOGUE: tuple[Function, ...] = (
     remembers("approve", "cfo", signs=("cfo",), snap_start=True),
     remembers("override_approval", "cfo", signs=("cfo",)),
     remembers("release_approval", "cfo", signs=("cfo",), hot_reads=(*SPENDS, *LOOKS), hot_writes=SPENDS),
-    remembers("settle", "cfo", signs=("cfo",), reads=("costs", "reports", "brief"), writes=("costs",),
-              hot_reads=(*SPENDS, *LOOKS), hot_writes=SPENDS),
-    remembers("settle_failure", "cfo", signs=("cfo",), reads=("costs", "reports", "brief"), writes=("costs",),
-              hot_reads=(*SPENDS, *LOOKS), hot_writes=SPENDS),
-    remembers("dispatch", "cfo", signs=("cfo",), reads=("costs", "brief"), writes=("costs",),
-              hot_reads=(*SPENDS, *LOOKS), hot_writes=SPENDS),
+    remembers(
+        "settle", "cfo", signs=("cfo",), reads=("costs",), hot_reads=(*SPENDS, *LOOKS), hot_writes=SPENDS
+    ),
+    remembers(
+        "settle_failure", "cfo", signs=("cfo",), reads=("costs",), hot_reads=(*SPENDS, *LOOKS), hot_writes=SPENDS
+    ),
+    # dispatching uses an approval up; it verifies and signs nothing
+    remembers(
+        "dispatch", "cfo", verifies=CFO_KEY, reads=("costs",), hot_reads=(*SPENDS, *LOOKS), hot_writes=SPENDS
+    ),
     # recovery signs what a crash left unsigned and seals what is due, so it has both keys
     remembers("recover", "cfo", memory=1024, seconds=300, signs=("cfo", "seal"), anchors="writes",
-              watches=("supervisor", "creation"), reads=("costs", "reports", "brief"), writes=("costs",),
-              hot_reads=(*SPENDS, *LOOKS), hot_writes=SPENDS),
+              watches=("supervisor", "creation"), reads=("costs",), hot_reads=(*SPENDS, *LOOKS), hot_writes=SPENDS),
     remembers("seal", "cfo", memory=1024, seconds=300, signs=("seal",), verifies=("cfo",), anchors="writes"),
     remembers("project_budgets", "cfo", hot_reads=("budget", "control"), hot_writes=("budget", "control")),
     # artist
@@ -137,17 +139,19 @@ CATALOGUE: tuple[Function, ...] = (
            writes=("pictures", "costs"), verifies=CFO_KEY, asks=("canvases",), hot_reads=(*SPENDS, *LOOKS),
            hot_writes=SPENDS),
     # judge
-    thinks("judge", "judge", memory=1024, seconds=120, reads=("brief", "reports", "captions", "costs"),
+    thinks("judge", "judge", memory=1024, seconds=120, reads=("brief", "reports", "costs"),
            writes=("reports", "costs"), asks=("judges",), layers=("llm",), hot_reads=(*SPENDS, *LOOKS),
            hot_writes=SPENDS),
-    remembers("record_verdict", "judge", memory=1024, reads=("brief", "reports", "audio", "pictures", "captions")),
+    remembers("record_verdict", "judge", memory=1024, reads=("brief", "reports", "audio", "pictures", "costs")),
     # people: what is put before them and what they decided
-    remembers("request_review", "people", reads=("video", "captions", "reports"), answers=("creation",)),
+    remembers("prepare_review", "people", reads=("brief", "video", "captions", "reports")),
+    remembers("prepare_approval", "people"),
+    remembers("request_review", "people", answers=("creation",)),
     remembers("request_approval", "people", answers=("creation",)),
     remembers("record_decision", "people"),
     remembers("approve_in_advance", "people"),
     # publisher
-    remembers("preflight", "publisher", reads=("brief", "reports", "video", "captions", "publish"), writes=("publish",)),
+    remembers("preflight", "publisher", writes=("publish",)),
     remembers("grant", "publisher", signs=("grant",)),
     remembers("claim_publication", "publisher", verifies=("grant",), hot_reads=LOOKS),
     thinks("publish", "publisher", memory=1024, seconds=120, reads=("publish", "video", "captions"),

@@ -80,6 +80,10 @@ class Config(BaseModel):
     secrets: Mapping[str, Literal["create", "existing"]] = Field(
         default={}, description="Provider, platform or source -> whether the stack makes its secret or finds it"
     )
+    cfo_key_generation: int = Field(default=1, ge=1, le=99, description="One more makes a new key; the old one stays")
+    seal_key_generation: int = Field(default=1, ge=1, le=99)
+    former_cfo_keys: tuple[str, ...] = Field(default=(), description="ARNs of keys whose signatures are still believed")
+    former_seal_keys: tuple[str, ...] = ()
     scans: bool = Field(default=False, description="Start scheduled scans, which spend money by themselves")
     scan_schedule: str = Field(default="cron(0 6 * * ? *)", pattern=r"^(rate|cron)\(.+\)$")
     render_image: str | None = Field(
@@ -93,7 +97,7 @@ class Config(BaseModel):
     seal_days: int = Field(default=365, ge=1, le=3650, description="How long a seal cannot be deleted by anybody")
     log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 30
 
-    @field_validator("zones", "platforms", "sources", mode="before")
+    @field_validator("zones", "platforms", "sources", "former_cfo_keys", "former_seal_keys", mode="before")
     @classmethod
     def _list(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -118,6 +122,14 @@ class Config(BaseModel):
     def _region(cls, value: str) -> str:
         if value not in REGIONS:
             raise ValueError(f"one of {', '.join(sorted(REGIONS))}")
+        return value
+
+    @field_validator("former_cfo_keys", "former_seal_keys")
+    @classmethod
+    def _key_arns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for arn in value:
+            if not re.fullmatch(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[0-9a-f-]{36}", arn):
+                raise ValueError(f"ARNs of KMS keys; not {arn!r}")
         return value
 
     @field_validator("platforms", "sources")
@@ -183,6 +195,10 @@ class Config(BaseModel):
     def secrets_prefix(self) -> str:
         """What all of a deployment's secrets begin with."""
         return f"{self.name}/"
+
+    def former_keys(self, purpose: str) -> tuple[str, ...]:
+        """Keys of a purpose that sign nothing any more, whose signatures are still verified."""
+        return {"cfo": self.former_cfo_keys, "seal": self.former_seal_keys}.get(purpose, ())
 
     def machine_name(self, machine: str) -> str:
         """The state machine's physical name; known before it exists, so that functions may name it."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.catalogue import HOT_KEYS, Function, Kind, Vendor, database_user
+from infra.catalogue import HOT_KEYS, Function, Hot, Kind, Vendor, database_user
 from infra.config import Config
 from infra.names import MEDIA, SEALS, bucket_arn, executions_arn, log_group_name, machine_arn, table_name
 from infra.provider import arn_of
@@ -71,7 +71,7 @@ def statements_of(function: Function, grounds: Grounds) -> list[iam.PolicyStatem
         _allow("Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [own_logs]),
         _allow("Trace", TRACING, ["*"]),
         *media_statements(config, function.reads, function.writes),
-        *_hot_statements(function, grounds),
+        *hot_statements(grounds, function.hot_reads, function.hot_writes),
         *_key_statements(function, grounds),
         *_machine_statements(function, grounds),
     ]
@@ -119,9 +119,25 @@ def media_statements(config: Config, reads: tuple[Kind, ...], writes: tuple[Kind
                 "ListMedia",
                 ["s3:ListBucket"],
                 [bucket_arn(config, MEDIA)],
-                {"StringLike": {"s3:prefix": ["tenants/*"]}},
+                # «if exists»: looking for one key has no prefix, and would be told «forbidden» instead of «not there»
+                {"StringLikeIfExists": {"s3:prefix": ["tenants/*"]}},
             )
         )
+    return found
+
+
+def hot_statements(grounds: Grounds, reads: tuple[Hot, ...], writes: tuple[Hot, ...]) -> list[iam.PolicyStatement]:
+    """Read and write these families of items of the hot table, of any tenant."""
+    table = arn_of(grounds.scope, "dynamodb", f"table/{table_name(grounds.config)}")
+    found = []
+    for sid, actions, families in (
+        # a transaction needs the right to each of its parts, looking at a condition included
+        ("ReadHot", ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:ConditionCheckItem"], reads),
+        ("WriteHot", ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], writes),
+    ):
+        if families:
+            keys = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [HOT_KEYS[family] for family in families]}}
+            found.append(_allow(sid, actions, [table], keys))
     return found
 
 
@@ -142,6 +158,11 @@ def data_key_statements(grounds: Grounds) -> list[iam.PolicyStatement]:
     ]
 
 
+def key_arns(grounds: Grounds, purpose: str) -> list[str]:
+    """The key of a purpose, and the former ones behind it."""
+    return [grounds.keys.purpose(purpose).key_arn, *grounds.config.former_keys(purpose)]
+
+
 def tracing_statement() -> iam.PolicyStatement:
     """X-Ray for a state machine."""
     actions = [*TRACING, "xray:GetSamplingRules", "xray:GetSamplingTargets"]
@@ -155,20 +176,6 @@ def vended_logs_statement() -> iam.PolicyStatement:
 
 def _keys(config: Config, kind: Kind) -> str:
     return bucket_arn(config, MEDIA, SCAN_KEYS if kind == "scan" else f"{CONTENT_KEYS}/{kind}/*")
-
-
-def _hot_statements(function: Function, grounds: Grounds) -> list[iam.PolicyStatement]:
-    table = arn_of(grounds.scope, "dynamodb", f"table/{table_name(grounds.config)}")
-    found = []
-    for sid, actions, families in (
-        # a transaction needs the right to each of its parts, looking at a condition included
-        ("ReadHot", ["dynamodb:GetItem", "dynamodb:Query", "dynamodb:ConditionCheckItem"], function.hot_reads),
-        ("WriteHot", ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"], function.hot_writes),
-    ):
-        if families:
-            keys = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [HOT_KEYS[family] for family in families]}}
-            found.append(_allow(sid, actions, [table], keys))
-    return found
 
 
 def _anchor_statements(function: Function, config: Config) -> list[iam.PolicyStatement]:
@@ -190,7 +197,7 @@ def _key_statements(function: Function, grounds: Grounds) -> list[iam.PolicyStat
         arns = [grounds.keys.purpose(purpose).key_arn for purpose in function.signs]
         found.append(_allow("Sign", ["kms:Sign"], arns))
     if public := sorted({*function.verifies, *function.signs}):
-        arns = [grounds.keys.purpose(purpose).key_arn for purpose in public]
+        arns = [arn for purpose in public for arn in key_arns(grounds, purpose)]
         found.append(_allow("Verify", ["kms:GetPublicKey"], arns))
     return found
 

@@ -63,10 +63,13 @@ class Keys(Construct):
                 ),
             ]
         )
+        generation = {"cfo": config.cfo_key_generation, "seal": config.seal_key_generation}.get(purpose, 1)
+        # a new generation is another resource: the old key is kept, its public half is still asked for
+        suffix = "" if generation == 1 else f"-{generation}"
         return kms.Key(
             self,
-            purpose,
-            alias=f"{config.name}-{purpose}",
+            f"{purpose}{suffix}",
+            alias=f"{config.name}-{purpose}{suffix}",
             description=description,
             key_spec=spec,
             key_usage=kms.KeyUsage.SIGN_VERIFY,

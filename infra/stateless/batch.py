@@ -14,10 +14,11 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.acknowledge import acknowledge_managed_policy, acknowledge_wildcards, wildcards
-from infra.catalogue import RENDER_READS, RENDER_WRITES, ROOT, Kind
+from infra.catalogue import LOOKS, RENDER_READS, RENDER_WRITES, ROOT, SPENDS, Kind
 from infra.config import Config
-from infra.names import MEDIA, bucket_name, log_group_name
-from infra.policies import Grounds, data_key_statements, media_statements
+from infra.metrics import namespace
+from infra.names import MEDIA, bucket_name, log_group_name, table_name
+from infra.policies import Grounds, data_key_statements, hot_statements, media_statements
 from infra.provider import arn_of
 from infra.stateful.network import Network
 from infra.stateless.functions import retention
@@ -160,7 +161,9 @@ class Jobs(Construct):
             "readonly_root_filesystem": True,
             "environment": {
                 "CHIMERA_WORLD": "aws",
-                "CHIMERA_DEPLOYMENT": config.name,
+                "CHIMERA_REGION": config.region,
+                "CHIMERA_DYNAMO_TABLE": table_name(config),
+                "CHIMERA_METRICS_NAMESPACE": namespace(config.name),
                 "CHIMERA_MEDIA_BUCKET": bucket_name(config, MEDIA),
                 "TMPDIR": "/work",
             },
@@ -203,12 +206,17 @@ class Jobs(Construct):
         return f"{repository}@{given}" if given else f"{repository}:{version()}"
 
     def _job_role(self, scope: Construct, job: Job) -> iam.Role:
-        statements = [*media_statements(self._config, job.reads, job.writes), *data_key_statements(self._grounds)]
+        statements = [
+            *media_statements(self._config, job.reads, job.writes),
+            # what it uses is drawn from the approval's allowance, and the switch is looked at before
+            *hot_statements(self._grounds, (*SPENDS, *LOOKS), SPENDS),
+            *data_key_statements(self._grounds),
+        ]
         role = iam.Role(
             scope,
             "role",
             assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
-            description=f"{self._config.name} {job.name}: its own kinds of media files, nothing else",
+            description=f"{self._config.name} {job.name}: its own kinds of media files and its allowance",
             inline_policies={"own": iam.PolicyDocument(statements=statements)},
         )
         acknowledge_wildcards(role, f"{job.name}: files of any tenant and content, of its own kinds only",

@@ -15,7 +15,7 @@ from infra.catalogue import ROOT, Function, Purpose, database_user, deployed
 from infra.config import Config
 from infra.metrics import namespace
 from infra.names import MEDIA, SEALS, bucket_name, function_name, log_group_name, machine_arn, table_name
-from infra.policies import Grounds, statements_of
+from infra.policies import Grounds, key_arns, statements_of
 from infra.provider import OLD_RUNTIME
 from infra.stateful.keys import signer_tag
 from infra.stateful.network import Network
@@ -144,7 +144,7 @@ class Functions(Construct):
             values["CHIMERA_DATABASE_OWNER_URL" if owner else "CHIMERA_DATABASE_URL"] = url
             values["CHIMERA_DATABASE_IAM"] = "true"
         for purpose in sorted({*entry.verifies, *entry.signs}):
-            values[KEY_VARIABLES[purpose]] = grounds.keys.purpose(purpose).key_arn
+            values[KEY_VARIABLES[purpose]] = " ".join(key_arns(grounds, purpose))
         if entry.anchors:
             values["CHIMERA_SEAL_BUCKET"] = bucket_name(config, SEALS)
             values["CHIMERA_SEAL_RETAIN_DAYS"] = str(config.seal_days)

@@ -21,6 +21,9 @@ from infra.stateless.migrations import Migrations
 from infra.stateless.queues import Queues
 from infra.stateless.schedules import Schedules
 
+ASKS_PEOPLE = ("prepare_review", "prepare_approval")
+"""Functions that write an address for a person; `api` cannot have it, because the address is behind the API."""
+
 
 class StatelessStack(Stack):
     """Functions, machines, jobs, queues, schedules, API, console, dashboard, alarms."""
@@ -68,9 +71,9 @@ class StatelessStack(Stack):
             web_acl_arn=edge.web_acl_arn if edge else None,
             certificate=edge.certificate if edge else None,
         )
-        # the link where a person decides, in the waiting state's answer
-        self.functions.give("request_review", "CHIMERA_PUBLIC_BASE_URL", self.console.address(config))
-        self.functions.give("request_approval", "CHIMERA_PUBLIC_BASE_URL", self.console.address(config))
+        # the link where a person decides, in the waiting state's input
+        for name in ASKS_PEOPLE:
+            self.functions.give(name, "CHIMERA_PUBLIC_BASE_URL", self.console.address(config))
         Dashboard(
             self,
             "dashboard",

@@ -86,6 +86,9 @@ def report(world: World, run_id: str, elapsed_seconds: float) -> dict[str, Any]:
     """The object that `run --json` prints."""
     from chimera.usecases.run_report import build_report
 
+    # what the run wrote is proved from now on, not only when the next command comes by
+    world.app.sealer(world.tenant).seal_due(force=True)
+    world.app.cfo(world.tenant).sweep()
     try:
         events = events_of(world, run_id) if world.app.settings.workflows_endpoint else []
     except ChimeraError:

@@ -104,13 +104,10 @@ class Cloud:
             "AWS_BATCH_JOB_ATTEMPT": str(attempt), **environment,
         }  # fmt: skip
         given = arguments or ["--scope", self.scope.model_dump_json(), "--request-id", self.request_id]
-        process = subprocess.Popen(
-            [sys.executable, str(ROOT / program), command, *given],
-            env=values,
-            cwd=work,
-            stdout=(work / "out.log").open("wb"),
-            stderr=(work / "err.log").open("wb"),
-        )
+        with (work / "out.log").open("wb") as out, (work / "err.log").open("wb") as err:
+            process = subprocess.Popen(
+                [sys.executable, str(ROOT / program), command, *given], env=values, cwd=work, stdout=out, stderr=err
+            )
         return Attempt(process, work)
 
 
@@ -175,7 +172,7 @@ def lay_out(cloud: Cloud, *, scenes: int = 8, seconds: float = 2.4, fps: int = 2
     brief: dict[str, Any] = {
         "brief_id": "b", "trend_id": "t", "title": "A small title", "script": " ".join(lines), "estimated_cost": "0.01",
         "scenes": [{"narration": line, "visual_prompt": "chart", "on_screen_text": f"Headline {i}"} for i, line in enumerate(lines)],
-        "projected_engagement": 1.0, "projected_roi": 2.0, "writer": {"provider": "offline", "model": "offline"},
+        "projected_engagement": 1.0, "projected_roi": 2.0, "writer": {"provider": "offline", "model": "offline", "prompt_version": "1"},
         "duration_seconds": 20, "sources": ["https://example.org/a"],
     }  # fmt: skip
     made.write("brief", "brief.json", brief)

@@ -13,6 +13,8 @@ import pytest
 from infra.config import read_config
 from infra.node import use_our_node
 
+use_our_node()  # before any test module imports aws_cdk
+
 FRUGAL = {
     "name": "thrifty",
     "profile": "frugal",
@@ -20,13 +22,15 @@ FRUGAL = {
     "layers": "stub",
     "alarm_email": "ops@example.com",
 }
-PRODUCTION = {
+PRODUCTION: dict[str, Any] = {
     "name": "studio",
     "profile": "production",
     "region": "eu-central-1",
     "gpu": "true",
     "layers": "stub",
     "scans": "true",
+    "cfo_key_generation": "2",
+    "former_cfo_keys": "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555",
     "alarm_email": "ops@example.com",
     "domain": "studio.example.com",
     "hosted_zone_id": "Z0123456789ABC",
@@ -107,7 +111,6 @@ def flat(value: Any) -> str:
 
 @pytest.fixture(scope="session")
 def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synthesised]:
-    use_our_node()
     from aws_cdk import App
 
     from infra.deployment import build

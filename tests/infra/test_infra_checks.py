@@ -149,6 +149,12 @@ def test_the_dashboard_reads_the_metrics_that_are_written(profile: Profile) -> N
     assert f'"Chimera/{profile.name}"' in body
 
 
+def test_metrics_are_named_as_the_program_names_them() -> None:
+    from chimera.metrics import METRICS
+
+    assert {m.name: (m.dimensions, m.unit) for m in metrics.ALL} == METRICS
+
+
 def test_a_wrong_dimension_is_noticed() -> None:
     from infra.stateless.dashboard import counted
 

@@ -41,6 +41,7 @@ pytestmark = pytest.mark.xdist_group("infra")
         ({"domain": "studio.example.com"}, ["domain", "hosted_zone_id"]),
         ({"alarm_email": "nobody"}, ["alarm_email", "'nobody'"]),
         ({"account": "12"}, ["account", "'12'"]),
+        ({"former_cfo_keys": "my-old-key"}, ["former_cfo_keys", "my-old-key", "ARNs of KMS keys"]),
         ({"render_image": "latest"}, ["render_image", "'latest'"]),
         ({"chimera": {"colour": "red"}}, ["colour", "no such setting", "profile"]),
         ({"chimera": "frugal"}, ["chimera", "'frugal'", "object"]),
@@ -78,9 +79,6 @@ def test_every_region_with_gpus_is_a_region() -> None:
 
 
 def test_the_same_name_twice_is_refused() -> None:
-    from infra.node import use_our_node
-
-    use_our_node()
     from aws_cdk import App, Stack
 
     from infra.deployment import build

@@ -10,7 +10,7 @@ import pytest
 from chimera.domain.agents import AGENT_OF, DATABASE_ROLES
 from infra.catalogue import BY_NAME, CATALOGUE, DATABASE_USERS, deployed
 from infra.policies import ANY_RESOURCE
-from tests.infra.conftest import Profile, Template, flat, listed
+from tests.infra.conftest import PRODUCTION, Profile, Template, flat, listed
 
 pytestmark = pytest.mark.xdist_group("infra")
 NAMES = [function.name for function in deployed()]
@@ -20,7 +20,6 @@ CFO_SIGNERS = {
     "release_approval",
     "settle",
     "settle_failure",
-    "dispatch",
     "recover",
     "api_money",
 }
@@ -202,3 +201,29 @@ def _secret_text(profile: Profile, resource: Any) -> str:
         if id in text:
             return str(r["Properties"]["Name"])
     return text
+
+
+def test_a_job_draws_from_its_allowance_and_touches_its_own_kinds(profile: Profile) -> None:
+    (role,) = [r["Properties"] for id, r in profile.every("AWS::IAM::Role") if id.startswith("jobsrenderrole")]
+    found = [s for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]]
+    written = {flat(r).rsplit("/", 2)[-2] for s in found if s.get("Sid") == "WriteMedia" for r in listed(s["Resource"])}
+    assert written == {"video", "captions", "reports", "costs"}
+    keys = {
+        k
+        for s in found
+        if s.get("Sid") == "WriteHot"
+        for k in listed(s["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
+    }
+    assert keys == {"*#allowance#*"}
+    assert not any(a.startswith(("kms:Sign", "rds-db:", "secretsmanager:")) for s in found for a in listed(s["Action"]))
+
+
+def test_a_former_key_is_still_believed_and_signs_nothing(production: Profile) -> None:
+    former = PRODUCTION["former_cfo_keys"]
+    for name in ("approve", "voice", "api"):
+        assert former in production.resources_of(name, "kms:GetPublicKey"), name
+        assert former not in production.resources_of(name, "kms:Sign")
+    variable = flat(production.function("approve")["Environment"]["Variables"]["CHIMERA_CFO_KEY_ARNS"])
+    assert variable.endswith(f" {former}")
+    names = {p["AliasName"] for p in production.properties("AWS::KMS::Alias")}
+    assert {"alias/studio-cfo-2", "alias/studio-seal"} <= names

@@ -333,7 +333,7 @@ def test_production_s_firewall_is_where_cloudfront_looks(production: Profile, fr
 
 
 def test_a_person_who_decides_gets_the_address(profile: Profile) -> None:
-    for name in ("request_review", "request_approval"):
+    for name in ("prepare_review", "prepare_approval"):
         assert "CHIMERA_PUBLIC_BASE_URL" in profile.function(name)["Environment"]["Variables"]
 
 

@@ -119,8 +119,8 @@ def test_budget_shows_each_counter_within_eighty_columns_without_colour(shell: S
 def test_budget_as_json_is_what_the_api_tells(shell: Shell) -> None:
     shell.settled()
     value = shell("budget", "--json").json
-    assert set(value) == {"currency", "at", "items", "warnings", "frozen", "open_reservations"}
-    daily = next(i for i in value["items"] if (i["period"], i["category"]) == ("daily", "compute"))
+    assert set(value) == {"currency", "at", "budgets", "warnings", "frozen", "open_reservations"}
+    daily = next(i for i in value["budgets"] if (i["period"], i["category"]) == ("daily", "compute"))
     assert (daily["spent"], daily["level"], daily["forecast"]["low"]) == ("0.04", "ok", daily["forecast"]["low"])
 
 

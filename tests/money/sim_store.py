@@ -95,7 +95,7 @@ class Tables:
     dispatched: dict[str, Reservation] = field(default_factory=dict)
     unsigned: dict[int, None] = field(default_factory=dict)
     agents: set[str] = field(default_factory=set)
-    control: tuple[str, int] | None = ("RUN", 0)
+    control: tuple[str, int] | None = ("RUN", 1)
     head: tuple[int, bytes] = (0, GENESIS)
 
 

@@ -39,7 +39,9 @@ def show_budgets(as_json: bool) -> int:
 def _show(as_json: bool) -> int:
     with world(get_settings(), engine=False) as w:
         value = budgets(w)
-    show(value, as_json=as_json, text=budget_text(value))
+    text = budget_text(value)
+    value["budgets"] = value.pop("items")  # the name that the command line's JSON has had from the first
+    show(value, as_json=as_json, text=text)
     return 0
 
 

@@ -368,6 +368,10 @@ class PublicationRows(PublicationsOfContent, Protocol):
 class ReviewRows(Protocol):
     """Reviews of one tenant; see adapters/postgres/reviews.py."""
 
+    def open(self, kind: Any, subject_id: str, subject_hash: str, reason: str) -> Row:
+        """The review of this version, before anybody waits for it."""
+        ...
+
     def request(self, kind: Any, subject_id: str, subject_hash: str, reason: str, task_token: str) -> Row:
         """Ask for a decision about this version, once."""
         ...

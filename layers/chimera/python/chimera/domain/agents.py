@@ -25,7 +25,10 @@ FUNCTIONS: dict[Agent, tuple[str, ...]] = {
     ),
     "analyst": ("measure", "record_engagement", "start_measuring"),
     # what is put before people, and what they decide
-    "people": ("request_review", "request_approval", "record_decision", "approve_in_advance"),
+    "people": (
+        "prepare_review", "prepare_approval", "request_review", "request_approval", "record_decision",
+        "approve_in_advance",
+    ),
     "owner": ("migrate",),
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ import mimetypes
 from pathlib import Path
 from typing import Any
 
+from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chimera.adapters.aws.clients import code_of, refuse
@@ -40,6 +41,11 @@ class S3MediaStore:
             extra["Tagging"] = TEMPORARY_TAG
         try:
             self._client.upload_file(str(path), self._bucket, _checked(key), ExtraArgs=extra)
+        except S3UploadFailedError as error:  # how the transfer manager wraps a ClientError
+            cause = error.__cause__ or error.__context__
+            if not isinstance(cause, ClientError | BotoCoreError):
+                raise
+            refuse(cause, f"storing {key}")
         except (ClientError, BotoCoreError) as error:
             refuse(error, f"storing {key}")
         return f"s3://{self._bucket}/{key}"

@@ -26,6 +26,13 @@ class PostgresReviews:
         self._db = db
         self._tenant = tenant_id
 
+    def open(self, kind: Kind, subject_id: str, subject_hash: str, reason: str) -> Row:
+        """The review of this version, before anybody waits for it; again gives the same one."""
+        _require(kind, subject_id, subject_hash)
+        with self._db.transaction(self._tenant) as tx:
+            _insert(tx, kind, subject_id, subject_hash, reason)
+            return _public(tx, _of(tx, kind, subject_id, subject_hash)["id"])
+
     def request(self, kind: Kind, subject_id: str, subject_hash: str, reason: str, task_token: str) -> Row:
         """Ask for a decision about this version; again gives the same review.
 
