@@ -27,7 +27,7 @@ def test_a_stop_in_the_middle_refuses_the_next_step_its_money(chimera: Any) -> N
     (approval,) = run["approvals"]
     assert approval["state"] == "SETTLED" and 0 < float(run["cost"]["actual"]) < float(approval["amount"])
     assert run["ledger"]["verified"]
-    assert all(float(line["reserved"]) == 0 for line in chimera("budget", "--json").json["items"])
+    assert all(float(line["reserved"]) == 0 for line in chimera("budget", "--json").json["budgets"])
     made = {path.name for path in chimera.home.glob("media/tenants/*/content/*/reports/*.json")}
     assert "render.json" in made and "technical.json" not in made, "the inspection ran without its money"
     costs = {path.stem for path in chimera.home.glob("media/tenants/*/content/*/costs/*.json")}

@@ -22,7 +22,7 @@ READABLE_BYTES = 16_000
 def states_of(chimera: Any, run_id: str) -> list[tuple[str, str, str]]:
     """Of every state of the run's executions: its name, `input` or `output`, and the JSON text."""
     info = chimera.read_json(chimera.home / "engine.json")
-    workflows = HttpWorkflows(info["endpoint"], info["secret"])
+    workflows = HttpWorkflows(info["control_endpoint"], info["control_secret"])
     found, seen, waiting = [], set(), [f"supervisor:{run_id}"]
     while waiting:
         execution = waiting.pop()

@@ -31,9 +31,10 @@ MORE = {
     "migrate": {"psycopg", "psycopg_binary", "cython_runtime"},
     "fetch_source": {"rapidfuzz", "cython_runtime"},
     "plan_tasks": {"rapidfuzz", "cython_runtime"},
+    "recover": {"aws_lambda_powertools", "botocore", "jmespath"},
     "rank_trends": {"rapidfuzz", "cython_runtime"},
 }
-"""powertools' event handler brings botocore's exceptions along (not boto3)."""
+"""powertools brings botocore's exceptions along (not boto3); the recovery job logs as itself."""
 
 PROBE = """
 import json, os, sys

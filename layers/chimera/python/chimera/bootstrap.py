@@ -572,3 +572,32 @@ def container_main(arguments: list[str]) -> int:
     finally:
         app.close()
         flush(app.settings.metrics_namespace)
+
+
+def transcriber_main(arguments: list[str]) -> int:
+    """The entry of the transcribe container, on AWS Batch and on a laptop alike; works in the current folder."""
+    from chimera.usecases.transcription import run
+
+    app = App()
+    try:
+        return run(
+            arguments,
+            app.media,
+            Path.cwd(),
+            lambda: _with_weights(app).providers("transcribers"),
+            app.settings.transcriber,
+        )
+    finally:
+        app.close()
+        flush(app.settings.metrics_namespace)
+
+
+def _with_weights(app: App) -> App:
+    """The app, with Whisper's weights brought from the media store into the current folder if that is where they are."""
+    kind, _, prefix = app.settings.whisper_model.partition(":")
+    if kind != "media":
+        return app
+    folder = Path.cwd() / "weights" / prefix.rstrip("/").rpartition("/")[2]
+    for key in app.media.keys(prefix):
+        app.media.fetch(key, folder / key.removeprefix(prefix.rstrip("/") + "/"))
+    return App(app.settings.model_copy(update={"whisper_model": str(folder)}), media=app.media)

@@ -17,6 +17,7 @@ from chimera.domain.models import (
     Receipt,
     Snippet,
 )
+from chimera.domain.transcripts import Transcript
 
 
 class Clock(Protocol):
@@ -176,12 +177,19 @@ class Canvas(Protocol):
 
 
 class Transcriber(Protocol):
-    """Turns speech into text with times."""
+    """Turns speech into text with times. `rough`: its text is to be searched, not quoted."""
 
     name: str
+    priority: int
+    rough: bool
 
-    def transcribe(self, media: Path, *, language: str | None = None) -> Any:
-        """Segments and words with times in seconds."""
+    @property
+    def ready(self) -> bool:
+        """Whether it can work here: library and weights are there. Asking loads neither."""
+        ...
+
+    def transcribe(self, media: Path, *, language: str | None = None, word_timestamps: bool = True) -> Transcript:
+        """What is said in a sound or video file, times in seconds; `VALIDATION_FAILED` for what cannot be read."""
         ...
 
 

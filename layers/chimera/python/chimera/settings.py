@@ -23,7 +23,9 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(default=Path(".chimera"), description="Where the laptop keeps everything; never in git")
-    world: Literal["local", "aws"] = Field(default="local", description="Where it runs: this machine, or an AWS account")
+    world: Literal["local", "aws"] = Field(
+        default="local", description="Where it runs: this machine, or an AWS account"
+    )
     tenant_id: str = Field(default=LOCAL_TENANT, description="Whose data the command line works on (a UUID)")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Of the functions' logs in `logs/`"
@@ -51,7 +53,9 @@ class Settings(BaseSettings):
     cfo_key_arns: str = Field(default="", description="KMS keys of the CFO, today's first, separated by spaces")
     seal_key_arns: str = Field(default="", description="KMS keys of the seals, today's first, separated by spaces")
     grant_key_arn: str = Field(default="", description="KMS key (RSA_2048) that signs publish grants")
-    metrics_namespace: str = Field(default="", description="CloudWatch namespace of the metrics; none are written without")
+    metrics_namespace: str = Field(
+        default="", description="CloudWatch namespace of the metrics; none are written without"
+    )
     secrets_prefix: str = Field(default="chimera/", description="Secrets Manager names begin with this")
     dynamo_table: str = Field(default="chimera", description="DynamoDB table of allowances and switches (AWS only)")
     price_list: str = Field(

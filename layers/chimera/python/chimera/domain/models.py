@@ -241,5 +241,7 @@ class CostLine(Model):
     amount_micros: int = Field(ge=0)
     complete: bool = Field(default=True, description="False while the step runs, and after it broke off")
     call_id: str = Field(default="", description="The paid call's id, where it drew from an allowance")
-    drawn_micros: int | None = Field(default=None, ge=0, description="Its enforced worst case, drawn before it was made")
+    drawn_micros: int | None = Field(
+        default=None, ge=0, description="Its enforced worst case, drawn before it was made"
+    )
     actual_micros: int | None = Field(default=None, ge=0, description="What it reported; None: the worst case counts")

@@ -93,7 +93,7 @@ class PostgresContent:
             since=sql.SQL("stage_since = clock_timestamp(), " if moves else ""),
             changes=sql.SQL(", ").join(
                 sql.SQL("{} = {}").format(sql.Identifier(k), sql.Placeholder(f"c_{k}")) for k in values
-            )
+            ),
         )
         parameters = {f"c_{k}": v for k, v in values.items()} | {
             "id": row["id"],

@@ -1,0 +1,1 @@
+"""Transcribers: providers that turn speech into text with times."""
