@@ -33,8 +33,9 @@ def database_user(agent: Agent) -> str:
 DATABASE_USERS: tuple[str, ...] = tuple(database_user(agent) for agent in AGENTS if agent != "owner")
 """The roles that the migration function makes: LOGIN, IN ROLE rds_iam, with the grants of the role table."""
 
-# kinds of files in `tenants/{tenant}/content/{content}/{kind}/…`, and the scan's in `tenants/{tenant}/runs/{run}/scan/`
-Kind = Literal["brief", "audio", "pictures", "video", "captions", "reports", "costs", "publish", "scan"]
+# kinds of files in `tenants/{tenant}/content/{content}/{kind}/…`, the scan's in `tenants/{tenant}/runs/{run}/scan/`;
+# `health/` holds nothing: whether the store answers is asked there
+Kind = Literal["brief", "audio", "pictures", "video", "captions", "reports", "costs", "publish", "scan", "health"]
 
 # families of the hot table's items, by the form of their partition key (adapters/aws/dynamo*.py)
 Hot = Literal["allowance", "control", "budget"]
@@ -70,6 +71,8 @@ class Function:
     hot_writes: tuple[Hot, ...] = ()
     layers: tuple[str, ...] = field(default=())
     snap_start: bool = False
+    image: bool = False
+    """Deployed as the render container's image: it needs native libraries (skia, espeak-ng) that no layer can carry."""
 
     @property
     def source(self) -> str:
@@ -127,15 +130,15 @@ CATALOGUE: tuple[Function, ...] = (
     remembers(
         "dispatch", "cfo", verifies=CFO_KEY, reads=("costs",), hot_reads=(*SPENDS, *LOOKS), hot_writes=SPENDS
     ),
-    # recovery signs what a crash left unsigned and seals what is due, so it has both keys
-    remembers("recover", "cfo", memory=1024, seconds=300, signs=("cfo", "seal"), anchors="writes",
+    # recovery signs what a crash left unsigned; the anchored seals it only reads
+    remembers("recover", "cfo", memory=1024, seconds=300, signs=("cfo",), verifies=("seal",), anchors="reads",
               watches=("supervisor", "creation"), reads=("costs",), hot_reads=(*SPENDS, *LOOKS), hot_writes=SPENDS),
     remembers("seal", "cfo", memory=1024, seconds=300, signs=("seal",), verifies=("cfo",), anchors="writes"),
     remembers("project_budgets", "cfo", hot_reads=("budget", "control"), hot_writes=("budget", "control")),
     # artist
-    thinks("voice", "artist", memory=1024, seconds=300, reads=("brief", "audio", "costs"), writes=("audio", "costs"),
+    thinks("voice", "artist", image=True, memory=1024, seconds=300, reads=("brief", "audio", "costs"), writes=("audio", "costs"),
            verifies=CFO_KEY, asks=("voices",), hot_reads=(*SPENDS, *LOOKS), hot_writes=SPENDS),
-    thinks("pictures", "artist", memory=2048, seconds=600, reads=("brief", "pictures", "costs"),
+    thinks("pictures", "artist", image=True, memory=2048, seconds=600, reads=("brief", "pictures", "costs"),
            writes=("pictures", "costs"), verifies=CFO_KEY, asks=("canvases",), hot_reads=(*SPENDS, *LOOKS),
            hot_writes=SPENDS),
     # judge
@@ -166,7 +169,7 @@ CATALOGUE: tuple[Function, ...] = (
     remembers("record_engagement", "analyst"),
     remembers("start_measuring", "analyst", starts=("analytics",)),
     # the way in; what is about money goes to a second function of the same code, which has the CFO's rights
-    remembers("api", "people", memory=1024, seconds=29, reads=("video", "captions", "reports"),
+    remembers("api", "people", memory=1024, seconds=29, reads=("video", "captions", "reports", "health"),
               verifies=("cfo", "seal"), anchors="reads", starts=("supervisor", "research"), watches=MACHINES,
               answers=("creation",), hot_reads=("control", "budget"), hot_writes=("control",), snap_start=True),
     remembers("api_money", "cfo", folder="api", memory=1024, seconds=29, signs=("cfo",), verifies=("seal",),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 from aws_cdk import Aws
 from constructs import Construct
 
 from infra.config import Config
 from infra.provider import arn_of
 
+ROOT = Path(__file__).resolve().parents[1]
 MEDIA, SEALS, CONSOLE, LOGS = "media", "seals", "console", "logs"
 
 
@@ -49,3 +53,8 @@ def executions_arn(scope: Construct, config: Config, machine: str) -> str:
 def log_group_name(config: Config, part: str) -> str:
     """Where a part logs."""
     return f"/chimera/{config.name}/{part}"
+
+
+def version() -> str:
+    """The project's version: the tag that an image of this checkout is pushed under."""
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])

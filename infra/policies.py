@@ -50,6 +50,7 @@ IN_A_VPC = [
 ]  # fmt: skip
 CONTENT_KEYS = "tenants/*/content/*"
 SCAN_KEYS = "tenants/*/runs/*/scan/*"
+HEALTH_KEYS = "health/*"
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,8 @@ def vended_logs_statement() -> iam.PolicyStatement:
 
 
 def _keys(config: Config, kind: Kind) -> str:
-    return bucket_arn(config, MEDIA, SCAN_KEYS if kind == "scan" else f"{CONTENT_KEYS}/{kind}/*")
+    elsewhere = {"scan": SCAN_KEYS, "health": HEALTH_KEYS}
+    return bucket_arn(config, MEDIA, elsewhere.get(kind, f"{CONTENT_KEYS}/{kind}/*"))
 
 
 def _anchor_statements(function: Function, config: Config) -> list[iam.PolicyStatement]:
@@ -194,7 +196,8 @@ def _anchor_statements(function: Function, config: Config) -> list[iam.PolicySta
 def _key_statements(function: Function, grounds: Grounds) -> list[iam.PolicyStatement]:
     found = []
     if function.signs:
-        arns = [grounds.keys.purpose(purpose).key_arn for purpose in function.signs]
+        # a former key signs until the ledger has passed to the newest one, and announces it
+        arns = [arn for purpose in function.signs for arn in key_arns(grounds, purpose)]
         found.append(_allow("Sign", ["kms:Sign"], arns))
     if public := sorted({*function.verifies, *function.signs}):
         arns = [arn for purpose in public for arn in key_arns(grounds, purpose)]

@@ -20,6 +20,9 @@ def main() -> int:
         "layers/db/requirements",
         "layers/llm/requirements",
         "layers/migrate/requirements",
+        "containers/build",
+        "containers/render/requirements",
+        "containers/transcribe/requirements",
     ):
         command = ["uv", "pip", "compile", *OPTIONS, *sys.argv[1:], f"{name}.in", "-o", f"{name}.lock"]
         done = subprocess.run(command, cwd=ROOT, check=False)

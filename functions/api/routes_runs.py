@@ -53,7 +53,7 @@ def list_runs(limit: Limit = 20, cursor: CursorText = None) -> PageOf[RunView]:
 def start_run(body: Annotated[RunOptions, Body()] = NO_OPTIONS, idempotency_key: Key = None) -> Started:
     """Start the supervisor. `auto_approve` is recorded with your name; `file:` sources are not for HTTP."""
     call = current(router)
-    refuse_local_sources(body.sources, feeds=call.app.settings.rss_feeds)
+    refuse_local_sources([*body.sources, body.music], feeds=call.app.settings.rss_feeds)
     if body.approved_by:
         raise ChimeraError(
             "FORBIDDEN",

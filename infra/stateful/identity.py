@@ -66,7 +66,8 @@ class Identity(Construct):
         self.client = self.pool.add_client(
             "client",
             user_pool_client_name=f"{config.name}-console",
-            auth_flows=cognito.AuthFlow(user_srp=True),
+            # the admin flow needs IAM rights: it is for an operator's smoke test, and opens nothing to the world
+            auth_flows=cognito.AuthFlow(user_srp=True, admin_user_password=True),
             access_token_validity=Duration.hours(1),
             id_token_validity=Duration.hours(1),
             refresh_token_validity=Duration.days(7),

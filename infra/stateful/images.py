@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.config import Config
@@ -28,3 +29,12 @@ class Images(Construct):
             )
             for image in IMAGES
         }
+        # the render image is also that of the Lambdas voice and pictures: Lambda pulls it, for functions of this account
+        self.repositories["render"].add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="LambdaPulls",
+                principals=[iam.ServicePrincipal("lambda.amazonaws.com")],
+                actions=["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+            )
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 
 from aws_cdk import Aws, Duration, RemovalPolicy, Size
@@ -14,10 +13,10 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.acknowledge import acknowledge_managed_policy, acknowledge_wildcards, wildcards
-from infra.catalogue import LOOKS, RENDER_READS, RENDER_WRITES, ROOT, SPENDS, Kind
+from infra.catalogue import LOOKS, RENDER_READS, RENDER_WRITES, SPENDS, Kind
 from infra.config import Config
 from infra.metrics import namespace
-from infra.names import MEDIA, bucket_name, log_group_name, table_name
+from infra.names import MEDIA, bucket_name, log_group_name, table_name, version
 from infra.policies import Grounds, data_key_statements, hot_statements, media_statements
 from infra.provider import arn_of
 from infra.stateful.network import Network
@@ -42,7 +41,8 @@ class Job:
     gpu: bool
 
 
-RENDER = Job("render", RENDER_READS, RENDER_WRITES, vcpus=4, memory=8192, gpu=False)
+# 2 vCPUs and 4 GB are what the CFO's estimate and upper bound rest on (domain/prices.py)
+RENDER = Job("render", RENDER_READS, RENDER_WRITES, vcpus=2, memory=4096, gpu=False)
 TRANSCRIBE = Job("transcribe", ("audio", "video"), ("captions", "reports", "costs"), vcpus=4, memory=8192, gpu=True)
 
 
@@ -246,8 +246,3 @@ class Jobs(Construct):
         acknowledge_wildcards(role, "a registry login names no repository; log streams are named by ECS",
                               *wildcards(statements))  # fmt: skip
         return role.without_policy_updates()
-
-
-def version() -> str:
-    """The project's version: the tag that an image of this checkout is pushed under."""
-    return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aws_cdk import Duration, IgnoreMode, RemovalPolicy, Tags
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -14,7 +15,7 @@ from infra.acknowledge import acknowledge, acknowledge_wildcards, wildcards
 from infra.catalogue import ROOT, Function, Purpose, database_user, deployed
 from infra.config import Config
 from infra.metrics import namespace
-from infra.names import MEDIA, SEALS, bucket_name, function_name, log_group_name, machine_arn, table_name
+from infra.names import MEDIA, SEALS, bucket_name, function_name, log_group_name, machine_arn, table_name, version
 from infra.policies import Grounds, key_arns, statements_of
 from infra.provider import OLD_RUNTIME
 from infra.stateful.keys import signer_tag
@@ -66,6 +67,8 @@ class Functions(Construct):
             encryption_key=self._grounds.keys.data,
             removal_policy=RemovalPolicy.DESTROY,
         )
+        if entry.image:
+            return self._from_image(scope, entry, group)
         in_vpc = config.production and entry.does == "remembers"
         made = lambda_.Function(
             scope,
@@ -93,6 +96,31 @@ class Functions(Construct):
         acknowledge(made, "every function of the deployment runs on the Python that the layers' locks are for",
                     OLD_RUNTIME)  # fmt: skip
         return made
+
+    def _from_image(self, scope: Construct, entry: Function, group: logs.LogGroup) -> lambda_.Function:
+        """The render image as a Lambda: on x86-64, as the image that Fargate runs; only /tmp may be written."""
+        config = self._config
+        repository = ecr.Repository.from_repository_name(scope, "repository", f"{config.name}/render")
+        return lambda_.DockerImageFunction(
+            scope,
+            "function",
+            function_name=function_name(config, entry.name),
+            description=f"{entry.does.capitalize()}, as the {entry.agent}",
+            architecture=lambda_.Architecture.X86_64,
+            code=lambda_.DockerImageCode.from_ecr(
+                repository,
+                tag_or_digest=config.render_image or version(),
+                entrypoint=["/app/lambda_entry"],
+                cmd=[f"functions.{entry.source}.handler.handler"],
+            ),
+            timeout=Duration.seconds(entry.seconds),
+            memory_size=entry.memory,
+            role=self._role(scope, entry),
+            log_group=group,
+            logging_format=lambda_.LoggingFormat.JSON,
+            tracing=lambda_.Tracing.ACTIVE,
+            environment=self._environment(entry),
+        )
 
     def _role(self, scope: Construct, entry: Function) -> iam.IRole:
         statements = statements_of(entry, self._grounds)

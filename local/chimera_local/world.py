@@ -202,3 +202,16 @@ def absolute_source(source: str) -> str:
     if not path.is_file():
         raise ChimeraError("VALIDATION_FAILED", f"--source {source}: there is no file {path}", {"source": source})
     return f"file:{path.resolve()}"
+
+
+def absolute_music(music: str) -> str:
+    """What `--music` names: a known word as it is, else a file's absolute path as `file:PATH`."""
+    if music in MUSIC:
+        return music
+    path = Path(music.removeprefix("file:")).expanduser()
+    if not path.is_file():
+        words = ", ".join(word for word in MUSIC if word)
+        raise ChimeraError(
+            "VALIDATION_FAILED", f"--music {music}: expected {words} or a file; there is no file {path}", {"music": music}
+        )
+    return f"file:{path.resolve()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
@@ -35,6 +36,31 @@ from tests.fakes.locked_moto import dynamo_client, make_table
 ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "chimera-test-media"
 TENANT = "00000000-0000-7000-8000-000000000001"
+
+
+ONLY_LOCKED = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}: it is not in the image's lock", name=name)
+
+sys.meta_path.insert(0, Refuse())
+"""
+
+
+def not_in_the_image(lock: Path) -> set[str]:
+    """Top-level modules of this environment that the image, which has its lock's packages only, does not have."""
+    locked = {normal(name) for name in re.findall(r"^([A-Za-z0-9_.-]+)==", lock.read_text("utf-8"), re.MULTILINE)}
+    locked |= {"chimera-studio"}
+    there = importlib.metadata.packages_distributions()
+    return {name for name, owners in there.items() if not {normal(owner) for owner in owners} & locked}
+
+
+def normal(name: str) -> str:
+    """A distribution's name as PyPI compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def s3_client(url: str) -> Any:
@@ -94,10 +120,15 @@ class Cloud:
         arguments: list[str] | None = None,
         **environment: str,
     ) -> Attempt:
-        """One attempt in a folder of its own, as the image would: nothing of ours in its environment."""
+        """One attempt in a folder of its own, as the image would: its packages, and nothing of ours in its environment."""
         work = self.folder / f"attempt-{attempt}"
         work.mkdir()
+        image = self.folder / "image"
+        image.mkdir(exist_ok=True)
+        names = not_in_the_image((ROOT / program).parent / "requirements.lock")
+        (image / "sitecustomize.py").write_text(ONLY_LOCKED.format(names=names))
         values = {
+            "PYTHONPATH": str(image),
             "PATH": os.environ["PATH"], "TMPDIR": str(work), "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
             "CHIMERA_WORLD": "aws", "CHIMERA_REGION": "us-east-1", "CHIMERA_AWS_ENDPOINT": self.url,
             "CHIMERA_MEDIA_BUCKET": BUCKET, "CHIMERA_DYNAMO_TABLE": self.table.name, "CHIMERA_HOME": str(work / "no-home"),

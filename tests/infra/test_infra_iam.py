@@ -90,9 +90,9 @@ def test_only_the_cfo_signs_with_its_key(profile: Profile) -> None:
     assert {BY_NAME[n].agent for n in signers} == {"cfo"}
 
 
-def test_only_sealing_and_recovery_sign_seals(profile: Profile) -> None:
+def test_only_sealing_signs_seals(profile: Profile) -> None:
     key = _key_reference(profile, "seals (ES256)")
-    assert {n for n in NAMES if any(key in flat(r) for r in profile.resources_of(n, "kms:Sign"))} == {"seal", "recover"}
+    assert {n for n in NAMES if any(key in flat(r) for r in profile.resources_of(n, "kms:Sign"))} == {"seal"}
 
 
 def test_only_grant_signs_grants(profile: Profile) -> None:
@@ -218,11 +218,15 @@ def test_a_job_draws_from_its_allowance_and_touches_its_own_kinds(profile: Profi
     assert not any(a.startswith(("kms:Sign", "rds-db:", "secretsmanager:")) for s in found for a in listed(s["Action"]))
 
 
-def test_a_former_key_is_still_believed_and_signs_nothing(production: Profile) -> None:
+def test_a_former_key_is_still_believed_and_signs_for_its_own_agent_until_the_ledger_passes_on(
+    production: Profile,
+) -> None:
     former = PRODUCTION["former_cfo_keys"]
     for name in ("approve", "voice", "api"):
         assert former in production.resources_of(name, "kms:GetPublicKey"), name
-        assert former not in production.resources_of(name, "kms:Sign")
+    signers = {n for n in NAMES if former in production.resources_of(n, "kms:Sign")}
+    assert {"approve", "recover"} <= signers
+    assert signers == CFO_SIGNERS & set(NAMES)
     variable = flat(production.function("approve")["Environment"]["Variables"]["CHIMERA_CFO_KEY_ARNS"])
     assert variable.endswith(f" {former}")
     names = {p["AliasName"] for p in production.properties("AWS::KMS::Alias")}

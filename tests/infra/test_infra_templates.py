@@ -168,9 +168,15 @@ def test_one_lambda_for_each_folder(profile: Profile) -> None:
 def test_functions_are_arm_python_traced_and_logged(profile: Profile) -> None:
     for function in deployed():
         made = profile.function(function.name)
-        assert made["Architectures"] == ["arm64"]
-        assert made["Runtime"] == "python3.13"
-        assert made["Handler"] == f"functions.{function.source}.handler.handler"
+        if function.image:
+            assert made["PackageType"] == "Image"
+            assert made["Architectures"] == ["x86_64"]
+            assert made["ImageConfig"]["Command"] == [f"functions.{function.source}.handler.handler"]
+            assert "/render" in flat(made["Code"]["ImageUri"])
+        else:
+            assert made["Architectures"] == ["arm64"]
+            assert made["Runtime"] == "python3.13"
+            assert made["Handler"] == f"functions.{function.source}.handler.handler"
         assert made["TracingConfig"] == {"Mode": "Active"}
         assert "LogGroup" in made["LoggingConfig"]
         assert made["Environment"]["Variables"]["CHIMERA_WORLD"] == "aws"
@@ -188,8 +194,8 @@ def test_layers_are_what_a_function_needs(frugal: Profile) -> None:
     def layers(name: str) -> list[str]:
         return [flat(layer) for layer in frugal.function(name)["Layers"]]
 
-    assert any("layerschimera" in layer for layer in layers("voice"))
-    assert not any("layersdb" in layer for layer in layers("voice"))
+    assert any("layerschimera" in layer for layer in layers("judge"))
+    assert not any("layersdb" in layer for layer in layers("judge"))
     assert any("layersdb" in layer for layer in layers("approve"))
 
 

@@ -66,7 +66,7 @@ def asked(log: Path) -> list[list[str]]:
 
 def job() -> RenderJob:
     scenes = tuple(RenderScene(narration="", on_screen_text=f"Scene {i}") for i in range(2))
-    return RenderJob(title="T", scenes=scenes, height="360p", fps=24, quality_preset="draft", music=False)
+    return RenderJob(title="T", scenes=scenes, height="360p", fps=24, quality_preset="draft", music="off")
 
 
 def test_a_machine_that_refuses_the_trial_uses_x264_and_tries_once(ffmpeg: Callable[[bool], Path]) -> None:

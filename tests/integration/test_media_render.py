@@ -96,7 +96,7 @@ def test_colours_are_tagged_and_come_out_as_bt709(tmp_path: Path) -> None:
     blue, green, red = 60, 40, 200
     cv2.imwrite(str(tmp_path / "flat.png"), np.full((640, 360, 3), (blue, green, red), np.uint8))
     scene = RenderScene(image=tmp_path / "flat.png")
-    result = render(RenderJob(title="", scenes=(scene,), height="360p", fps=24, music=False), tmp_path / "work")
+    result = render(RenderJob(title="", scenes=(scene,), height="360p", fps=24, music="off"), tmp_path / "work")
     with av.open(str(result.video)) as container:
         context = container.streams.video[0].codec_context
         assert (context.colorspace, context.color_primaries, context.color_trc, context.color_range) == (1, 1, 1, 1)
@@ -168,7 +168,7 @@ def test_odd_text_renders(tmp_path: Path, title: str, said: str, shown: str) -> 
         fps=24,
         quality_preset="draft",
         sources=(title[:50],),
-        music=False,
+        music="off",
     )
     result = render(job, tmp_path / "w o'r:k,[x]")
     assert result.duration_seconds > 3 and result.loudness_lufs is None

@@ -155,6 +155,7 @@ class MoneyMachine(RuleBasedStateMachine):
         life = self.life(pick, "DISPATCHED")
         assert life is not None
         life.actual = self.sim.vendor.charges.get((life.request_id, ""), life.body.amount * share // 4)
+        self.call(None, lambda: self.sim.lives.settle_early(None, life))  # a micro above the reservation
         self.call(crash, lambda: self.sim.lives.spend(None, life))
         self.call(crash, lambda: self.sim.lives.settle(None, life, life.actual))
 

@@ -57,12 +57,13 @@ def run(first: int, seeds: int, ops: int, processes: int | None = None) -> Run:
     return result
 
 
-def by_state_and_point(figures: Figures) -> dict[tuple[str, str], int]:
-    """Faults by state of the request and kind of I/O, before or after: what the coverage demand is about."""
-    table: dict[tuple[str, str], int] = {}
-    for (state, _, call, phase), _visits in figures.visits.items():
-        key = (state, f"{call} {phase}")
-        table[key] = table.get(key, 0) + figures.faults.get((state, _, call, phase), 0)
+def by_state_and_point(figures: Figures) -> dict[tuple[str, str], tuple[int, int]]:
+    """(faults, visits) by state of the request and kind of I/O, before or after: what the coverage demand is about."""
+    table: dict[tuple[str, str], tuple[int, int]] = {}
+    for key, visits in figures.visits.items():
+        state, _, call, phase = key
+        faults, seen = table.get((state, f"{call} {phase}"), (0, 0))
+        table[state, f"{call} {phase}"] = (faults + figures.faults.get(key, 0), seen + visits)
     return table
 
 
@@ -81,12 +82,13 @@ def report(result: Run) -> str:
         "decisions: " + ", ".join(f"{name} {count:,}" for name, count in sorted(f.decisions.items())),
         "ends: " + ", ".join(f"{name} {count:,}" for name, count in sorted(f.ends.items())),
         f"state x operation x I/O: {visited} pairs seen, {faulted} with a fault, {well} with 30 or more",
-        f"state x I/O: {len(table)} pairs, fewest faults {min(table.values(), default=0)},"
-        f" {sum(1 for n in table.values() if n >= 30)} with 30 or more",
+        f"state x I/O: {len(table)} pairs, {sum(1 for n, _ in table.values() if n >= 30)} with 30 faults or more; the others, with"
+        " faults of visits: "
+        + (", ".join(f"{s} {p} {n} of {v}" for (s, p), (n, v) in sorted(table.items()) if n < 30) or "none"),
         f"{'I/O':28}" + "".join(f"{state[:10]:>11}" for state in states),
     ]
     for point in sorted({point for _, point in table}):
-        cells = [f"{table[state, point]:>11,}" if (state, point) in table else f"{'·':>11}" for state in states]
+        cells = [f"{table[state, point][0]:>11,}" if (state, point) in table else f"{'·':>11}" for state in states]
         lines.append(f"{point:28}" + "".join(cells))
     lines += [f"BREACH seed {seed}: {text}" for seed, text in sorted(result.breaches.items())]
     return "\n".join(lines)

@@ -85,7 +85,7 @@ class Lives:
     def _asked(self, life: Life) -> Body:
         """The request's body; at the edge it is made when it is first asked for."""
         left = self.left(life.body.request_type)
-        if life.edge is not None and 1 < left <= self.sim.largest:
+        if life.edge is not None and not life.done and 1 < left <= self.sim.largest:
             life.body = replace(life.body, amount=left + life.edge)
         life.edge = None
         return life.body

@@ -238,6 +238,10 @@ class Purses:
                 if entry.amount_micros < held:
                     kept = self.store.kept[entry.request_id]
                     expect(kept.closed and kept.used_micros == entry.amount_micros, "recovery's bill", entry, kept)
+            elif entry.made_by == "recovery" and entry.entry_type == "OVERRUN":
+                kept = self.store.kept[entry.request_id]
+                over = kept.used_micros - kept.amount_micros
+                expect(kept.closed and over == entry.amount_micros, "recovery's overrun", entry, kept)
 
     def gateway(self, actor: Actor | None) -> SpendGateway:
         """Production's."""
@@ -292,18 +296,18 @@ class Purses:
                 life.token, agent_id=life.body.agent_id, spender="worker-0", request_id=request_id
             )
             with purse.at("render").call(f"scene-{number}", worst, "image") as call:
-                self._make(call, request_id, actual)
+                self._make(call, request_id, actual, worst)
         except ChimeraError as error:
             unless_unanswered(error)
             self._no_call(error, life, number, tick)
             return
         self._called(life, number)
 
-    def _make(self, call: PaidCall, request_id: str, actual: int) -> None:
+    def _make(self, call: PaidCall, request_id: str, actual: int, worst: int) -> None:
         if self.sim.rng.random() < 0.08:
             call.not_made()
             return
-        call.used(self.sim.vendor.charge(request_id, actual, call.call_id))
+        call.used(self.sim.vendor.charge(request_id, actual, call.call_id, worst))
 
     def _no_call(self, error: ChimeraError, life: Life, number: int, tick: int) -> None:
         if error.code == "SYSTEM_STOPPED":

@@ -117,13 +117,13 @@ class Vendor:
         """By request and call."""
         self.on_charge: Callable[[str, int], None] = lambda key, micros: None
 
-    def charge(self, request_id: str, micros: int, call: str = "") -> int:
-        """Micros that this order cost."""
+    def charge(self, request_id: str, micros: int, call: str = "", cap: int | None = None) -> int:
+        """Micros that this order cost. What is billed above the cap that the order had is the vendor's own doing."""
         key = (request_id, call)
         self._world.io("vendor", "before", request_id)
         if key not in self.charges:
             self.charges[key] = micros
-            self.on_charge(request_id, micros)
+            self.on_charge(request_id, micros if cap is None else min(micros, cap))
         self._world.io("vendor", "after", request_id)
         return self.charges[key]
 

@@ -15,11 +15,24 @@ from hypothesis import strategies as st
 from chimera.adapters.checks.plugin import chimera_checks
 from chimera.adapters.writers.offline import OfflineWriter
 from chimera.domain import judge
+from chimera.domain.bill import BillItem, BillOfMaterials, SignedFile
 from chimera.domain.models import Check, Material, PersonalityProfile, Scene, Snippet, Trend
 from chimera.errors import ChimeraError
 from chimera.plugins.hookspecs import ProviderContext
 from chimera.settings import Settings
 from chimera.usecases.judge import review
+
+
+def bill() -> BillOfMaterials:
+    """A bill with nothing wrong, of a signed file."""
+    return BillOfMaterials(
+        content_id="c",
+        title="T",
+        generator="Chimera",
+        digital_source_type="algorithmicMedia",
+        items=[BillItem(kind="font", name="Inter", licence="OFL-1.1")],
+        video=SignedFile(name="video.mp4", sha256="0" * 64, size_bytes=1, manifest="urn:c2pa:1"),
+    )
 
 
 def subject(**changes: Any) -> judge.Subject:
@@ -46,6 +59,7 @@ def subject(**changes: Any) -> judge.Subject:
         "sources": ["https://city.example/n"],
         "material": material,
         "profile": material.profile,
+        "bill": bill(),
         **changes,
     }
     return judge.Subject.model_validate(values)

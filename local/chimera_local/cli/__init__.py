@@ -32,6 +32,7 @@ class Lazy(click.Group):
         "token": "token:token",
         "asl": "asl:asl",
         "publish": "publish:publish",
+        "provenance": "provenance:provenance",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

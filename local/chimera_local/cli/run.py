@@ -14,7 +14,7 @@ from chimera.settings import get_settings
 from chimera_local.cli import emit
 from chimera_local.cli.progress import StageProgress
 from chimera_local.runs import continue_run, exit_code, follow, report, start_run
-from chimera_local.world import World, absolute_source, world
+from chimera_local.world import World, absolute_music, absolute_source, world
 
 
 @click.command()
@@ -38,6 +38,7 @@ from chimera_local.world import World, absolute_source, world
     "--auto-approve", is_flag=True, help="Approve in advance what the judge puts to review; a reject stays a reject."
 )
 @click.option("--seed", default=0, help="Another number, another look.")
+@click.option("--music", default="", help="auto, off, a mood (calm, curious, upbeat, tense, warm, newsroom) or a FILE.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def run(
     sources: tuple[str, ...],
@@ -48,6 +49,7 @@ def run(
     stop_at: str | None,
     auto_approve: bool,
     seed: int,
+    music: str,
     as_json: bool,
 ) -> int:
     """Carry one trend to a finished, judged, paid-for and published video."""
@@ -65,6 +67,7 @@ def run(
             # a person who names a source wants something made of it
             "force": bool(sources),
             "seed": seed,
+            "music": absolute_music(music),
         },
     )
     started = time.monotonic()
@@ -140,6 +143,10 @@ def summary(result: dict[str, Any], base_url: str) -> str:
         size = f"{video['width']}x{video['height']}@{video['fps']}, {video['size_bytes'] / 1e6:.1f} MB"
         lines += [f"Video      {video['path']}", f"           {video['duration_seconds']:.1f} s, {size}"]
         lines.append(f"Captions   {result['captions']['srt']}")
+    origin = result["provenance"]
+    if origin:
+        signed = f"signed by {origin['signed_by']}" if origin["manifest"] else "no manifest"
+        lines.append(f"Origin     {signed}; {origin['digital_source_type']}; {origin['bill']}")
     for publication in result["publications"]:
         lines.append(f"Post       {publication['url']}  ({publication['platform']}: {publication['status']})")
     if result["publications"]:

@@ -8,13 +8,14 @@ import click
 from pydantic import BaseModel
 
 from chimera.domain import models
+from chimera.domain.bill import BillOfMaterials
 from chimera.domain.options import RunOptions
 from chimera.errors import ChimeraError
 
 
 def schemas() -> dict[str, type[BaseModel]]:
     """Every contract model by its command-line name (`SafetyReport` -> `safety-report`)."""
-    found: dict[str, type[BaseModel]] = {"run-options": RunOptions}
+    found: dict[str, type[BaseModel]] = {"run-options": RunOptions, "bill-of-materials": BillOfMaterials}
     for name, value in vars(models).items():
         if isinstance(value, type) and issubclass(value, models.Model) and value is not models.Model:
             found["".join(f"-{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))] = value

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from chimera.adapters.postgres.tasks import PostgresTasks
     from chimera.adapters.postgres.trends import PostgresTrends
     from chimera.allowance_ports import AllowanceStore
-    from chimera.ports import Clock, MediaStore, PageReader, Signer, Source, TokenIssuer, Verifier, Workflows
+    from chimera.ports import Clock, ContentSigner, MediaStore, PageReader, Signer, Source, TokenIssuer, Verifier, Workflows
     from chimera.purse import Purse
     from chimera.usecases.cfo import Cfo
     from chimera.usecases.keys import Keys
@@ -155,6 +155,20 @@ class App:
 
             return LedgerSigner(self.keyring(tenant_id), "seal")
         return self.key_files.signer("seal")
+
+    @cached_property
+    def content_signer(self) -> ContentSigner | None:
+        """The key and certificates of provenance manifests; None on AWS while no key is set."""
+        given = self.settings
+        if given.world == "aws":
+            if not given.content_key_arn:
+                return None
+            from chimera.adapters.aws.content_signer import KmsContentSigner
+
+            return KmsContentSigner(self.aws("kms"), given.content_key_arn, given.content_certificates)
+        from chimera.adapters.local.certificates import LocalContentSigner
+
+        return LocalContentSigner(given.keys_path)
 
     @cached_property
     def verifier(self) -> Verifier:
@@ -566,8 +580,14 @@ def container_main(arguments: list[str]) -> int:
 
     app = App()
     # a job on AWS begins in an empty folder at every attempt, a laptop's finds its own again
-    how = Rendering(encoder=app.settings.video_encoder, keep_segments=app.settings.world == "aws")
     try:
+        how = Rendering(
+            encoder=app.settings.video_encoder,
+            keep_segments=app.settings.world == "aws",
+            credentials=lambda: app.content_signer,
+            mining=app.settings.content_mining,
+            timestamps=app.settings.timestamp_url,
+        )
         return run(arguments, app.media, Path.cwd(), app.purse, how)
     finally:
         app.close()

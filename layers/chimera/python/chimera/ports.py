@@ -104,6 +104,24 @@ class Signer(Protocol):
         ...
 
 
+class ContentSigner(Protocol):
+    """Signs the provenance manifest in a finished file: ES256 by a key that does nothing else, with its certificates."""
+
+    @property
+    def chain(self) -> str:
+        """PEM certificates: the signing one first, each signed by the next, the root last."""
+        ...
+
+    @property
+    def root(self) -> str:
+        """The root's certificate as PEM: who trusts it, trusts the signature."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Raw r‖s, 64 bytes."""
+        ...
+
+
 class Verifier(Protocol):
     """Checks ES256 signatures with pinned public keys."""
 

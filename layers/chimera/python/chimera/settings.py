@@ -62,7 +62,20 @@ class Settings(BaseSettings):
         default="", description="Prices that differ from the built-in list, as JSON; see docs/allowances.md"
     )
 
+    content_key_arn: str = Field(
+        default="", description="KMS key (ECC_NIST_P256) that signs provenance manifests; none are signed without (AWS only)"
+    )
+    content_certificates: str = Field(
+        default="", description="That key's certificate and its root's, PEM; `chimera provenance --certify` makes them"
+    )
+
     # media
+    content_mining: Literal["allowed", "notAllowed"] = Field(
+        default="notAllowed", description="What the manifest lets others do: train models on the video, mine it"
+    )
+    timestamp_url: str = Field(
+        default="", description="RFC 3161 service that stamps manifests; empty: the time is this machine's"
+    )
     video_encoder: Literal["auto", "x264", "nvenc"] = Field(
         default="auto", description="`auto`: NVENC where a trial encode works, else x264"
     )

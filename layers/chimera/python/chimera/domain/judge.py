@@ -19,9 +19,10 @@ from typing import Any
 
 from pydantic import Field
 
+from chimera.domain.bill import BillOfMaterials
 from chimera.domain.models import Aspect, Check, Material, Model, PersonalityProfile, Scene, Verdict
 
-POLICY_VERSION = "2026-11.1"
+POLICY_VERSION = "2026-11.2"
 
 # Kinds of questions that must be answered before anything may pass.
 REQUIRED: tuple[str, ...] = ("policy", "privacy", "security", "brand", "claims", "technical")
@@ -40,7 +41,7 @@ class PlatformLimits(Model):
 
 class Subject(Model):
     """One piece of content as the judge sees it. `technical` is the report on the video file; None: not
-    measured.
+    measured. `bill` is what the file is made of; None: not known.
     """
 
     title: str
@@ -52,6 +53,7 @@ class Subject(Model):
     material: Material
     profile: PersonalityProfile
     technical: dict[str, Any] | None = None
+    bill: BillOfMaterials | None = None
     duration_seconds: float = Field(default=0, ge=0)
     aspect: Aspect = "9:16"
     limits: PlatformLimits = PlatformLimits()

@@ -65,6 +65,10 @@ class BrandGuidelines(Model):
 
     voice: str = "clear"
     avoid: list[str] = []
+    music: Literal["auto", "off", "calm", "curious", "upbeat", "tense", "warm", "newsroom"] = "auto"
+    pronunciations: dict[str, str] = Field(
+        default={}, max_length=500, description="Word -> respelling, /IPA/ or [[espeak phonemes]]; docs/sound.md"
+    )
 
 
 class PersonalityProfile(Model):

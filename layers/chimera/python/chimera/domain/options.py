@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from chimera.domain.models import Aspect, Model
 
+MUSIC = ("", "auto", "off", "calm", "curious", "upbeat", "tense", "warm", "newsroom")
 KEYLESS = ("hackernews", "wikipedia", "google_trends", "rss")
 
 
@@ -34,6 +35,14 @@ class RunOptions(Model):
     max_tasks: int = Field(default=1, ge=0, le=20, description="0 only looks: a scan plans nothing")
     force: bool = Field(default=False, description="Make a topic again within its cool-down if nothing else is there")
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    music: str = Field(default="", max_length=4096, description="auto, off, a mood or file:PATH; empty: the persona's")
+
+    @field_validator("music")
+    @classmethod
+    def _known_music(cls, music: str) -> str:
+        if music in MUSIC or (music.startswith("file:") and len(music) > 5 and "\0" not in music):
+            return music
+        raise ValueError(f"music {music[:80]!r}: expected {', '.join(m for m in MUSIC if m)} or file:PATH")
 
     @field_validator("sources")
     @classmethod

@@ -1,4 +1,4 @@
-"""The sound of a video: voice on the timeline, equalised, compressed, in a small room; music ducked under it; −14 LUFS."""
+"""The sound of a video, first and last step: the voice on the timeline, equalised and compressed; the mix at −14 LUFS."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ import numpy as np
 
 from chimera.errors import ChimeraError
 from chimera.media import process
-from chimera.media.music import RATE, Samples, bed
-from chimera.media.theme import seeded
+from chimera.media.music import RATE, Samples
 
 TARGET_LUFS = -14.0
 MAX_TRUE_PEAK_DBTP = -1.0
 _LOWEST_LUFS = -60.0  # below this there is nothing to raise
 _VOICE_LEVEL = 0.126  # RMS while speaking, before loudness is set
-_MUSIC_ALONE, _MUSIC_UNDER_VOICE = 0.34, 0.085
 _PASSES = 4
 
 
@@ -95,55 +93,6 @@ def polish(voice: Samples) -> Samples:
     loud = fitted[np.abs(fitted) > 0.01]
     level = float(np.sqrt(np.mean(loud**2))) if loud.size else 0.0
     return fitted * np.float32(_VOICE_LEVEL / level) if level > 0 else fitted
-
-
-def room(voice: Samples, seed: int) -> Samples:
-    """The voice in stereo with a short, quiet, dark room around it; it makes a dry synthetic voice easier to hear."""
-    rng = np.random.default_rng(seeded(seed, "room"))
-    length = round(0.32 * RATE)
-    t = np.arange(length) / RATE
-    kernel = np.ones(14) / 14  # darkens the reflections
-    wet = []
-    for _ in range(2):
-        tail = np.convolve(rng.normal(0, 1, length), kernel, mode="same") * np.exp(-t * 17)
-        tail[: round(0.009 * RATE)] = 0
-        wet.append(_convolve(voice, (tail / np.sqrt(np.sum(tail**2))).astype(np.float32)))
-    return np.stack([voice + 0.13 * wet[0], voice + 0.13 * wet[1]], axis=1).astype(np.float32)
-
-
-def _convolve(signal: Samples, kernel: Samples) -> Samples:
-    """Convolution in blocks (overlap-add), so that memory does not grow with the square of anything."""
-    block = 1 << 16
-    size = 1 << (block + len(kernel) - 1).bit_length()
-    spectrum = np.fft.rfft(kernel, size)
-    out = np.zeros(len(signal) + size, dtype=np.float32)
-    for start in range(0, len(signal), block):
-        piece = signal[start : start + block]
-        if np.any(piece):
-            out[start : start + size] += np.fft.irfft(np.fft.rfft(piece, size) * spectrum, size).astype(np.float32)
-    return out[: len(signal)]
-
-
-def duck(voice: Samples) -> Samples:
-    """The music's gain over time: down before and while someone speaks, up again in pauses of more than half a second."""
-    hop = RATE // 100
-    count = -(-len(voice) // hop)
-    padded = np.zeros(count * hop, dtype=np.float32)
-    padded[: len(voice)] = np.abs(voice)
-    active = padded.reshape(count, hop).max(axis=1) > 0.02
-    ahead, behind = 22, 45  # hundredths of a second
-    spread = np.convolve(active.astype(np.float32), np.ones(ahead + behind + 1), mode="full")[ahead : ahead + count] > 0
-    target = np.where(spread, _MUSIC_UNDER_VOICE, _MUSIC_ALONE)
-    gain = np.convolve(np.pad(target, 18, mode="edge"), np.hanning(37) / np.hanning(37).sum(), mode="valid")
-    return np.interp(np.arange(len(voice)), np.arange(count) * hop, gain[:count]).astype(np.float32)
-
-
-def mix(voice: Samples, *, seconds: float, seed: int, music: bool) -> Samples:
-    """Voice and bed as stereo; the bed alone where nobody speaks."""
-    stereo = room(voice, seed) if np.any(voice) else np.zeros((len(voice), 2), dtype=np.float32)
-    if music:
-        stereo = stereo + bed(seconds, seed)[: len(voice)] * duck(voice)[:, None]
-    return stereo.astype(np.float32)
 
 
 def master(stereo: Samples, out: Path) -> Loudness:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -83,6 +83,20 @@ class RenderScene(SceneSpec):
     scrim: float = Field(default=0.0, ge=0, le=1)
 
 
+class SoundUse(Frozen):
+    """A piece of music or an effect in a video, as the bill of materials and the render's report name it."""
+
+    kind: Literal["music", "sound"] = "music"
+    name: str
+    author: str
+    licence: str
+    source: str = ""
+    sha256: str = ""
+    origin: Literal["algorithm", "person"] = "algorithm"
+    mood: str = ""
+    seed: int | None = None
+
+
 class RenderJob(Frozen):
     """Everything a render depends on: the same job gives the same file, byte for byte, on the same build."""
 
@@ -98,7 +112,11 @@ class RenderJob(Frozen):
     seed: int = Field(default=0, ge=0)
     theme: Theme | None = None
     language: str = "en"
-    music: bool = True
+    # `auto` takes the mood from `tone`; a mood's name asks for it; `off` is the voice alone, without effects.
+    music: Literal["auto", "off", "calm", "curious", "upbeat", "tense", "warm", "newsroom"] = "auto"
+    tone: str = Field(default="", max_length=5_000)
+    # The user's own music, instead of ours.
+    music_file: Path | None = None
     # 600 s must stay under 100 MB; the bit rate is capped so that it does.
     max_bytes: int = Field(default=100_000_000, gt=0)
 
@@ -131,6 +149,8 @@ class RenderResult(Frozen):
     segments_total: int
     segments_reused: int
     encoder: Literal["x264", "nvenc"] = "x264"
+    # Each a `SoundUse` as a dict: what the report and the bill of materials say of music and effects.
+    music: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
 
 

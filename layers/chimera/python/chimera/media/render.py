@@ -25,13 +25,16 @@ import cv2
 import numpy as np
 
 from chimera.errors import ChimeraError
-from chimera.media import audio, captions, encode, process
+from chimera.media import audio, captions, effects, encode, mixing, process
 from chimera.media.captions import Cue
 from chimera.media.fonts import drawable, write_fontconfig
 from chimera.media.frames import Background, clip_frames, load
 from chimera.media.layout import LAYOUTS, Layout
-from chimera.media.models import RenderJob, RenderResult
+from chimera.media.models import RenderJob, RenderResult, SoundUse
 from chimera.media.music import RATE, Samples
+from chimera.media.music.bed import OURS, from_file, generated
+from chimera.media.music.moods import mood_for
+from chimera.media.music.samples import Stems
 from chimera.media.text import clean, without_emoji
 from chimera.media.theme import theme_for
 from chimera.media.timeline import Clip, Timeline, build
@@ -102,7 +105,7 @@ def render(
             checkpoints.restore([path.name for path in paths if not path.exists()], segments_dir)
         reused = sum(path.exists() for path in paths)
         with tempfile.TemporaryDirectory(prefix="render-", dir=work_dir) as scratch:
-            loudness = _make(plan, paths, Path(scratch), fonts, progress, checkpoints)
+            loudness, music = _make(plan, paths, Path(scratch), fonts, progress, checkpoints)
             video = work_dir / "video.mp4"
             encode.join(
                 paths,
@@ -130,7 +133,7 @@ def render(
             size_bytes=size, sha256=_sha256(video), loudness_lufs=loudness.integrated, true_peak_dbtp=loudness.true_peak,
             caption_coverage=round(captions.coverage(narration, shown), 4), cpu_seconds=round(_cpu_seconds() - cpu, 3),
             wall_seconds=round(time.monotonic() - started, 3), segments_total=len(paths), segments_reused=reused,
-            encoder=plan.settings.encoder,
+            encoder=plan.settings.encoder, music=tuple(used.model_dump(mode="json") for used in music),
             warnings=_warnings(job),
         )  # fmt: skip
     progress(1.0)
@@ -230,7 +233,7 @@ class _Pictures:
 
 def _make(
     plan: _Plan, paths: list[Path], scratch: Path, fonts: Path, progress: Progress, checkpoints: Checkpoints | None
-) -> audio.Loudness:
+) -> tuple[audio.Loudness, tuple[SoundUse, ...]]:
     """Encodes the missing segments and the sound, as many at a time as there are cores."""
     clips, pictures = plan.timeline.clips, _Pictures(plan)
     counted = threading.Lock()
@@ -261,7 +264,7 @@ def _make(
     missing = [clip for clip, path in zip(clips, paths, strict=True) if not path.exists()]
     pool = ThreadPoolExecutor(max_workers=max(_cores(), 1), thread_name_prefix="segment")
     try:
-        sound: Future[audio.Loudness] = pool.submit(_make_sound, plan, scratch / "sound.m4a")
+        sound = pool.submit(_make_sound, plan, scratch / "sound.m4a", scratch.parent / "music")
         # the longest first: the last ones to finish are then short
         futures: list[Future[Any]] = [
             pool.submit(make_segment, c) for c in sorted(missing, key=lambda c: (-c.frames, c.index))
@@ -277,15 +280,32 @@ def _make(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _make_sound(plan: _Plan, out: Path) -> audio.Loudness:
-    parts = [
-        (clip.start(plan.job.fps) + clip.voice_start, plan.voices[clip.index])
-        for clip in plan.timeline.clips
-        if clip.index < len(plan.voices)
+def _make_sound(plan: _Plan, out: Path, cache: Path) -> tuple[audio.Loudness, tuple[SoundUse, ...]]:
+    """Voice, bed and effects, mixed and mastered; the bed is kept in `cache` for a resume."""
+    job, clips, seconds = plan.job, plan.timeline.clips, plan.timeline.seconds
+    parts = [(c.start(job.fps) + c.voice_start, plan.voices[c.index]) for c in clips if c.index < len(plan.voices)]
+    voice = audio.polish(audio.voice_track(parts, seconds))
+    bed = _bed(job, seconds, cache)
+    if bed is None:
+        return audio.master(mixing.buses(voice, seed=job.seed, stems=None, effects=None).mixed(), out), ()
+    stems, music = bed
+    chosen = effects.choose(tuple(c.kind for c in clips), job.seed)
+    changes = tuple((c.start(job.fps), effect) for c, effect in zip(clips, chosen, strict=True))
+    sounds = effects.track(changes, seconds, job.seed)
+    mixed = mixing.buses(voice, seed=job.seed, stems=stems, effects=sounds).mixed()
+    used = [
+        SoundUse(kind="sound", name=name, author="Chimera", licence=OURS, source="chimera.media.effects", seed=job.seed)
+        for name in sorted({effect for effect in chosen if effect})
     ]
-    voice = audio.polish(audio.voice_track(parts, plan.timeline.seconds))
-    stereo = audio.mix(voice, seconds=plan.timeline.seconds, seed=plan.job.seed, music=plan.job.music)
-    return audio.master(stereo, out)
+    return audio.master(mixed, out), (music, *used)
+
+
+def _bed(job: RenderJob, seconds: float, cache: Path) -> tuple[Stems, SoundUse] | None:
+    if job.music == "off":
+        return None
+    if job.music_file is not None:
+        return from_file(job.music_file, seconds)
+    return generated(mood_for(job.tone) if job.music == "auto" else job.music, seconds, job.seed, cache)
 
 
 def _stills(plan: _Plan, scratch: Path, fonts: Path, work_dir: Path) -> tuple[Path, Path]:

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import hashlib
 import json
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from chimera.domain.bill import BillOfMaterials, SignedFile
 from chimera.errors import ChimeraError
-from chimera.media.models import RenderJob, RenderScene
+from chimera.media.models import RenderJob, RenderResult, RenderScene
 from chimera.metrics import measure
-from chimera.ports import MediaStore
+from chimera.ports import ContentSigner, MediaStore
 from chimera.purse import Purse
+from chimera.usecases.bill import bill_of_materials
 from chimera.usecases.checkpoints import StoredSegments
 from chimera.usecases.costs import metered
+from chimera.usecases.job_ends import failed, stops_on_sigterm
 from chimera.usecases.production import MadeContent, worst_case
 from chimera.usecases.scope import Scope
 
 if TYPE_CHECKING:
     from chimera.media.encode import EncoderChoice
 
-TERMINATED = 143
-"""128 + SIGTERM: what Batch starts again (`EvaluateOnExit`)."""
 NAMES = {
     "video": "video/video.mp4",
     "thumbnail": "video/thumbnail.jpg",
@@ -38,6 +36,7 @@ NAMES = {
     "vtt": "captions/captions.vtt",
     "ass": "captions/captions.ass",
 }
+BILL = "video/video.bom.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +45,10 @@ class Rendering:
 
     encoder: EncoderChoice = "auto"
     keep_segments: bool = False
+    credentials: Callable[[], ContentSigner | None] = lambda: None
+    """Who signs the provenance manifest; None: the file carries none, and the judge asks a person."""
+    mining: Literal["allowed", "notAllowed"] = "notAllowed"
+    timestamps: str = ""
 
 
 def run(
@@ -77,27 +80,6 @@ def run(
     return 0
 
 
-def failed(error: ChimeraError | OSError) -> int:
-    """The exit code of a job that failed, its error told on stderr; an `OSError` other than a full disk is raised."""
-    if isinstance(error, OSError):
-        if error.errno != errno.ENOSPC:
-            raise error
-        error = ChimeraError("INTERNAL", "the disk is full; free some space and run again", {"reason": "disk_full"})
-    sys.stderr.write(f"{error}\n")
-    return 1
-
-
-def stops_on_sigterm() -> None:
-    """From here on SIGTERM ends the process with 143, by way of every `finally`; Spot gives 120 s for that."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _stop)
-
-
-def _stop(number: int, frame: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # asked once is enough: a second one would break off the tidying up
-    raise SystemExit(TERMINATED)
-
-
 def _progress(part: float) -> None:
     sys.stdout.write(f"progress {part:.3f}\n")
     sys.stdout.flush()
@@ -115,7 +97,9 @@ def render_content(
     from chimera.media.render import render
 
     job = _job(made)
-    fingerprint = hashlib.sha256(job.model_dump_json(exclude={"scenes"}).encode() + _inputs(made)).hexdigest()
+    signer = how.credentials()
+    signs = b"signed" if signer else b""
+    fingerprint = hashlib.sha256(job.model_dump_json(exclude={"scenes"}).encode() + _inputs(made, job) + signs).hexdigest()
     known = made.read_or_none("reports", "render.json")
     if known and known["fingerprint"] == fingerprint:
         progress(1.0)
@@ -131,6 +115,7 @@ def render_content(
         kept = StoredSegments(made.media, scope) if how.keep_segments else None
         result = render(job, work, onward, encoder=how.encoder, checkpoints=kept)
         measure("video_production_duration_seconds", time.monotonic() - started, resolution=job.height)
+        result, bill = _with_provenance(made, job, result, how, signer)
         files: dict[str, Any] = {}
         for kind, name in NAMES.items():
             path: Path = getattr(result, kind)
@@ -138,6 +123,7 @@ def render_content(
             digest = result.sha256 if kind == "video" else hashlib.sha256(path.read_bytes()).hexdigest()
             url = made.media.put_file(key, path)
             files[kind] = {"key": key, "url": url, "sha256": digest, "size_bytes": path.stat().st_size}
+        files["bom"] = _keep_bill(made, bill)
     report = {
         "fingerprint": fingerprint,
         "height_preset": job.height,
@@ -149,8 +135,46 @@ def render_content(
     return report
 
 
-def _inputs(made: MadeContent) -> bytes:
+def _with_provenance(
+    made: MadeContent, job: RenderJob, result: RenderResult, how: Rendering, signer: ContentSigner | None
+) -> tuple[RenderResult, BillOfMaterials]:
+    """The file with its manifest, and the bill of materials that names it; nothing changes the file after this."""
+    bill, parts = bill_of_materials(made, job, getattr(result, "music", None))
+    said: dict[str, str] = {}
+    if signer is not None:
+        from chimera.media.provenance import sign
+
+        signed = sign(result.video, bill, signer, parts=parts, mining=how.mining, timestamps=how.timestamps)
+        said = signed.model_dump(include={"manifest", "signed_by", "signed_at"})
+        with result.video.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = result.video.stat().st_size
+        if size > job.max_bytes:
+            raise ChimeraError(
+                "FILE_TOO_LARGE",
+                f"the signed video has {size:,} bytes; at most {job.max_bytes:,} are allowed",
+                {"size_bytes": size},
+            )
+        result = result.model_copy(update={"sha256": digest, "size_bytes": size})
+    finished = SignedFile(name=result.video.name, sha256=result.sha256, size_bytes=result.size_bytes, **said)
+    return result, bill.model_copy(update={"video": finished})
+
+
+def _keep_bill(made: MadeContent, bill: BillOfMaterials) -> dict[str, Any]:
+    """Beside the video for people, and among the reports for the judge."""
+    data = bill.model_dump_json(indent=1).encode()
+    key = f"{made.scope.prefix}/{BILL}"
+    url = made.media.put_bytes(key, data)
+    made.write("reports", "bill.json", bill.model_dump(mode="json"))
+    return {"key": key, "url": url, "sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
+
+
+def _inputs(made: MadeContent, job: RenderJob) -> bytes:
     parts = [made.read("audio", "voice.json")["fingerprint"], made.read("pictures", "pictures.json")["fingerprint"]]
+    if job.music_file is not None:  # another music under the same name is another video
+        from chimera.media.music.own import fingerprint
+
+        parts.append(fingerprint(job.music_file))
     return json.dumps(parts).encode()
 
 
@@ -181,7 +205,15 @@ def _job(made: MadeContent) -> RenderJob:
         quality_preset=options["quality_preset"],
         seed=int(pictures["seed"]),
         language=brief.language,
+        tone=brief.tone_guidelines,
+        **_music(ask),
     )
+
+
+def _music(ask: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for: by the run, else by the persona."""
+    asked = str(ask["options"].get("music") or ask["persona"]["brand_guidelines"].get("music") or "auto")
+    return {"music_file": Path(asked.removeprefix("file:"))} if asked.startswith("file:") else {"music": asked}
 
 
 def inspect_content(made: MadeContent, purse: Purse) -> dict[str, Any]:

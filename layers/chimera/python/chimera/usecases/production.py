@@ -25,6 +25,7 @@ from chimera.usecases.scope import Scope
 
 WORDS_PER_MINUTE = 165
 SLOWEST, FASTEST = 140, 205
+_PAUSES = "tightened 1"  # part of the voice's fingerprint: how the sound is treated after the engine
 
 
 class OpenTask(Model):
@@ -108,7 +109,8 @@ def speak(made: MadeContent, voice: Any, purse: Purse) -> dict[str, Any]:
     brief, ask = made.brief(), made.read("brief", "material.json")
     texts = [scene.narration for scene in brief.scenes]
     voice_id = ask["persona"]["voice_id"]
-    fingerprint = _fingerprint(texts, voice.name, voice_id, brief.duration_seconds)
+    lexicon = ask["persona"]["brand_guidelines"].get("pronunciations") or {}
+    fingerprint = _fingerprint(texts, voice.name, voice_id, brief.duration_seconds, lexicon, _PAUSES)
     known = made.read_or_none("audio", "voice.json")
     if known and known["fingerprint"] == fingerprint:
         return _summary(known, reused=True)
@@ -118,13 +120,13 @@ def speak(made: MadeContent, voice: Any, purse: Purse) -> dict[str, Any]:
         tempfile.TemporaryDirectory(prefix="voice-") as folder,
     ):
         pace = WORDS_PER_MINUTE
-        spoken = _speak_all(voice, texts, voice_id, pace, Path(folder))
+        spoken = _speak_all(voice, texts, voice_id, pace, Path(folder), lexicon)
         total = sum(s.duration_seconds for s in spoken)
         target = max(brief.duration_seconds - unspoken_seconds(len(texts), has_outro=bool(brief.sources)), 1.0)
         fitted = min(max(round(pace * total / target), SLOWEST), FASTEST)
         if abs(total - target) / target > 0.04 and fitted != pace:
             pace = fitted
-            spoken = _speak_all(voice, texts, voice_id, pace, Path(folder))
+            spoken = _speak_all(voice, texts, voice_id, pace, Path(folder), lexicon)
         scenes = []
         for index, result in enumerate(spoken):
             name = f"scene-{index:03d}.wav"
@@ -136,6 +138,7 @@ def speak(made: MadeContent, voice: Any, purse: Purse) -> dict[str, Any]:
         "fingerprint": fingerprint,
         "provider": voice.name,
         "model": getattr(voice, "model", voice.name),
+        **_terms(voice),
         "voice": voice_id,
         "speed_wpm": pace,
         "scenes": scenes,
@@ -144,11 +147,19 @@ def speak(made: MadeContent, voice: Any, purse: Purse) -> dict[str, Any]:
     return _summary(result, reused=False)
 
 
-def _speak_all(voice: Any, texts: list[str], voice_id: str, pace: int, folder: Path) -> list[Any]:
-    return [
-        voice.synthesize(text, voice=voice_id, speed_wpm=pace, out_wav=folder / f"scene-{index:03d}.wav")
-        for index, text in enumerate(texts)
-    ]
+def _speak_all(
+    voice: Any, texts: list[str], voice_id: str, pace: int, folder: Path, lexicon: dict[str, str]
+) -> list[Any]:
+    from chimera.media.tighten import tighten_file  # numpy is imported only by who speaks
+
+    # a voice from a plugin may know nothing of lexicons
+    more = {"lexicon": lexicon} if lexicon and getattr(voice, "takes_lexicon", False) else {}
+    spoken = []
+    for index, text in enumerate(texts):
+        path = folder / f"scene-{index:03d}.wav"
+        result = voice.synthesize(text, voice=voice_id, speed_wpm=pace, out_wav=path, **more)
+        spoken.append(tighten_file(path, result))
+    return spoken
 
 
 def paint(made: MadeContent, canvas: Any, purse: Purse) -> dict[str, Any]:
@@ -189,13 +200,19 @@ def paint(made: MadeContent, canvas: Any, purse: Purse) -> dict[str, Any]:
         "fingerprint": fingerprint,
         "provider": canvas.name,
         "model": getattr(canvas, "model", canvas.name),
-        "licence": getattr(canvas, "licence", "unknown"),
+        **_terms(canvas),
         "seed": seed,
         "scenes": scenes,
         "outro": outro,
     }
     made.write("pictures", "pictures.json", result)
     return _summary(result, reused=False)
+
+
+def _terms(provider: Any) -> dict[str, str]:
+    """What a provider says of its work for the bill of materials: whose it is, and what made it."""
+    facts = {"licence": "unknown", "origin": "trained_model", "author": provider.name, "source": ""}
+    return {name: str(getattr(provider, name, default)) for name, default in facts.items()}
 
 
 def pixel_rate(size: tuple[int, int], fps: int) -> int:

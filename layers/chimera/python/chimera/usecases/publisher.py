@@ -116,7 +116,9 @@ def preflight(event: Preflight, rows: PublicationRows, media: MediaStore) -> dic
         known = None
     if known is not None and known["state"] not in (State.PLANNED, State.READY, State.FAILED_PERMANENT):
         return view(known)
-    row = rows.plan(_request(event, key, rows.subject(event.content_id, event.channel_id)))
+    content = rows.subject(event.content_id, event.channel_id)
+    _require_licences(content)
+    row = rows.plan(_request(event, key, content))
     media.put_bytes(_request_key(event.tenant_id, event.content_id, key), _request_bytes(row))
     return view(rows.ready(key))
 
@@ -124,8 +126,10 @@ def preflight(event: Preflight, rows: PublicationRows, media: MediaStore) -> dic
 def dry_run(event: Preflight, rows: PublicationRows, platforms: Mapping[str, Platform]) -> dict[str, Any]:
     """What would be posted, and why the platform would refuse it; nothing is entered or sent."""
     key = stable_id("publication", event.tenant_id, event.content_id, event.channel_id)
-    request = _request(event, key, rows.subject(event.content_id, event.channel_id))
-    return {"request": request.model_dump(mode="json"), "problems": check(request, platforms)}
+    content = rows.subject(event.content_id, event.channel_id)
+    request = _request(event, key, content)
+    problems = [f"unknown licence: {item}" for item in _unlicensed(content)]
+    return {"request": request.model_dump(mode="json"), "problems": [*problems, *check(request, platforms)]}
 
 
 def grant(event: PublicationScope, rows: PublicationRows, issuer: TokenIssuer) -> dict[str, Any]:
@@ -338,6 +342,22 @@ def find_post(
 
 
 # --- inside
+
+
+def _unlicensed(content: Row) -> list[str]:
+    licences = (content.get("metadata") or {}).get("licences") or {}
+    return [str(item) for item in licences.get("unknown") or []]
+
+
+def _require_licences(content: Row) -> None:
+    """`POLICY_VIOLATION` if something in it has an unknown licence: not even a person's approval publishes that."""
+    unknown = _unlicensed(content)
+    if unknown:
+        raise ChimeraError(
+            "POLICY_VIOLATION",
+            f"unknown licence: {'; '.join(unknown[:5])}; nothing is published until it is replaced or its licence is known",
+            {"unlicensed": unknown[:50]},
+        )
 
 
 def _request(event: Preflight, key: str, content: Row) -> PublishRequest:

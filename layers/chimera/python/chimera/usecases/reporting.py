@@ -68,6 +68,7 @@ def run_report(
         "video": _video(render, media) if render else None,
         "captions": {k: _path(media, render["files"][k]["key"]) for k in ("srt", "vtt")} if render else None,
         "thumbnail": _path(media, render["files"]["thumbnail"]["key"]) if render else None,
+        "provenance": _provenance(made, render, media) if made and render else None,
         "script": brief["script"] if brief else None,
         "sources": brief["sources"] if brief else [],
         "approvals": approvals,
@@ -90,6 +91,21 @@ def _video(render: dict[str, Any], media: MediaStore) -> dict[str, Any]:
     return {"path": _path(media, render["files"]["video"]["key"]), **{k: render[k] for k in keys}}
 
 
+def _provenance(made: MadeContent, render: dict[str, Any], media: MediaStore) -> dict[str, Any] | None:
+    """The manifest in the file and the bill of materials beside it."""
+    bill = made.read_or_none("reports", "bill.json")
+    if bill is None or "bom" not in render["files"]:
+        return None
+    signed = bill["video"] or {}
+    return {
+        "manifest": signed.get("manifest", ""),
+        "signed_by": signed.get("signed_by", ""),
+        "digital_source_type": bill["digital_source_type"],
+        "items": len(bill["items"]),
+        "bill": _path(media, render["files"]["bom"]["key"]),
+    }
+
+
 def _path(media: MediaStore, key: str) -> str:
     return str(media.fetch(key, Path(Path(key).name)))
 
@@ -109,8 +125,14 @@ def _used(made: MadeContent | None, scan: dict[str, Any] | None) -> dict[str, An
         used["pages_unread"] = len(request["pages_unread"]) if request else 0
         used["voice"] = voice["provider"] if voice else None
         used["pictures"] = pictures["provider"] if pictures else None
-        used["music"] = "generated" if made.read_or_none("reports", "render.json") else None
+        render = made.read_or_none("reports", "render.json")
+        used["music"] = _music(render) if render else None
     return used
+
+
+def _music(render: dict[str, Any]) -> str:
+    beds = [bed for bed in render.get("music", []) if bed["kind"] == "music"]
+    return ("file" if beds[0]["origin"] == "person" else "generated") if beds else "off"
 
 
 def stages_of(events: list[dict[str, Any]]) -> list[dict[str, Any]]:

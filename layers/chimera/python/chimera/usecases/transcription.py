@@ -16,7 +16,7 @@ from chimera.domain.models import Model
 from chimera.domain.transcripts import Segment, Transcript
 from chimera.errors import ChimeraError
 from chimera.ports import MediaStore, Transcriber
-from chimera.usecases.containers import failed, stops_on_sigterm
+from chimera.usecases.job_ends import failed, stops_on_sigterm
 from chimera.usecases.scope import content_prefix
 
 LINE_CHARS = 42

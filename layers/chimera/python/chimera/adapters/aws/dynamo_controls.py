@@ -7,13 +7,15 @@ Missing and unreadable both mean STOP.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from chimera.adapters.aws.dynamo import Busy, Item, Refused, Table, number, text, whole
-from chimera.adapters.postgres.controls import Switch
 from chimera.domain.allowance import Control
 from chimera.domain.cfo import SPENDING_STATES
 from chimera.errors import ChimeraError
+
+if TYPE_CHECKING:  # what draws but cannot reach Postgres has no driver for it
+    from chimera.adapters.postgres.controls import Switch
 
 CONTROL_SK = "switch"
 

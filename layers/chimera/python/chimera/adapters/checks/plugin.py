@@ -47,7 +47,13 @@ def _technical(context: ProviderContext) -> CheckProvider:
     return TechnicalCheck()
 
 
+def _licences(context: ProviderContext) -> CheckProvider:
+    from chimera.adapters.checks.licences import LicencesCheck
+
+    return LicencesCheck()
+
+
 @hookimpl
 def chimera_checks() -> list[Callable[[ProviderContext], CheckProvider]]:
-    """Policy words, personal data, injected instructions, brand, claims, the file itself."""
-    return [_policy_words, _personal_data, _injection, _brand, _claims, _technical]
+    """Policy words, personal data, injected instructions, brand, claims, the file itself, licences and origin."""
+    return [_policy_words, _personal_data, _injection, _brand, _claims, _technical, _licences]

@@ -35,12 +35,12 @@ class KeyFileSigner:
     agree on one key."""
 
     def __init__(self, folder: Path, name: str = "cfo-signing") -> None:
-        self._key = _load_or_create(folder, name)
+        self._key = load_or_create(folder, name)
         self._kid = thumbprint(self._key.public_key())
         public = self._key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-        _write_once(folder / "public", f"{self._kid}.pem", public, 0o644)
+        write_once(folder / "public", f"{self._kid}.pem", public, 0o644)
 
     @property
     def key_id(self) -> str:
@@ -86,7 +86,7 @@ class KeyFiles:
             return
         old = self.signer(purpose)
         current = self._folder / f"{name}.pem"
-        _write_once(self._folder, f"{name}.{old.key_id}.retired.pem", current.read_bytes(), 0o400)
+        write_once(self._folder, f"{name}.{old.key_id}.retired.pem", current.read_bytes(), 0o400)
         following.replace(current)
 
     def by_id(self, purpose: str, key_id: str) -> KeyFileSigner | None:
@@ -148,13 +148,14 @@ class KeyFolderVerifier:
         return key
 
 
-def _load_or_create(folder: Path, name: str) -> ec.EllipticCurvePrivateKey:
+def load_or_create(folder: Path, name: str) -> ec.EllipticCurvePrivateKey:
+    """The P-256 key in `<folder>/<name>.pem`, made on first use; `FORBIDDEN` if others could read it."""
     path = folder / f"{name}.pem"
     if not path.exists():
         new = ec.generate_private_key(ec.SECP256R1()).private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        _write_once(folder, path.name, new, 0o600)
+        write_once(folder, path.name, new, 0o600)
     mode = path.stat().st_mode & 0o777
     if sys.platform != "win32" and mode & 0o077:
         raise ChimeraError(
@@ -173,7 +174,7 @@ def _load_or_create(folder: Path, name: str) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def _write_once(folder: Path, name: str, data: bytes, mode: int) -> None:
+def write_once(folder: Path, name: str, data: bytes, mode: int) -> None:
     """The file appears whole, and the first writer wins."""
     target = folder / name
     if target.exists():

@@ -27,16 +27,16 @@ class FolderMediaStore:
         """Store a copy of the file (a hard link where the disk allows it); temporary ones stay as well."""
         target = self._path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-        temporary.unlink(missing_ok=True)
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        part.unlink(missing_ok=True)
         try:
             try:
-                os.link(path, temporary)
+                os.link(path, part)
             except OSError:
-                shutil.copyfile(path, temporary)
-            temporary.replace(target)
+                shutil.copyfile(path, part)
+            part.replace(target)
         finally:
-            temporary.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
         return f"s3://local/{key}"
 
     def put_bytes(self, key: str, data: bytes) -> str:

@@ -48,7 +48,8 @@ class EspeakVoice:
 
     name = "espeak-ng"
     model = "espeak-ng 1.52"
-    licence = "GPL-3.0-or-later (program only; its output is free of it)"
+    licence = "output of a program, free of third-party rights (espeak-ng itself: GPL-3.0-or-later)"
+    origin = "algorithm"
     priority = 90
 
     def __init__(self, context: ProviderContext | None = None) -> None:
