@@ -9,7 +9,7 @@ TEST_READY := $(VENV)/.test-ready
 NODE_READY := $(VENV)/.node-ready
 WORKERS ?= 2
 
-.PHONY: run up test check bench soak layers docs lock clean fast synth cost cdk
+.PHONY: run up test check bench soak layers docs lock clean fast synth cost cdk smoke
 
 run: $(RUN_READY)
 	@$(BIN)/chimera run $(ARGS)
@@ -73,6 +73,10 @@ cdk: $(TEST_READY)
 
 cost: $(TEST_READY)
 	@$(BIN)/python tools/cost.py
+
+# one whole run over the API of a deployment (docs/aws/deploy.md): make smoke SMOKE='https://STUDIO --token-file token.txt'
+smoke: $(TEST_READY)
+	@$(BIN)/python tools/smoke.py $(SMOKE)
 
 docs: $(TEST_READY)
 	@$(BIN)/python tools/draw_machines.py

@@ -241,7 +241,7 @@ def test_an_expired_certificate_signs_nothing(made: Made, tmp_path: Path) -> Non
 
 
 def test_a_certificate_that_expired_since_is_told_apart_from_an_altered_file(made: Made, tmp_path: Path) -> None:
-    lives = 4.0
+    lives = 3.0
     end = datetime.now(UTC) + timedelta(seconds=lives)
     signer = LocalContentSigner(tmp_path / "keys", now=end - timedelta(days=SIGNING_DAYS))
     video = made.copy(tmp_path / "v.mp4")

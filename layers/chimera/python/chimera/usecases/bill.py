@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,11 @@ _FONTS: dict[str, tuple[str, str, str]] = {
 
 
 def bill_of_materials(
-    made: MadeContent, job: RenderJob, music: list[dict[str, Any]] | None = None
+    made: MadeContent, job: RenderJob, sounds: Sequence[dict[str, Any]]
 ) -> tuple[BillOfMaterials, dict[str, Path]]:
     """The bill, without the finished file yet, and where the files of its voices and pictures are, by their sha256.
 
-    `music`: what the renderer says of the music and effects it used; None: its own bed.
+    `sounds`: what the renderer says of the music and effects it used.
     """
     from chimera.media.provenance import generator
 
@@ -49,7 +50,7 @@ def bill_of_materials(
     if job.sources:  # the closing card is shown when there are sources
         outro = pictures["outro"]
         items.append(_made("picture", outro["image"], pictures, outro, job.outro_image, "", files))
-    items += _music(job, music)
+    items += _sounds(sounds)
     items += _fonts(job)
     items += [
         BillItem(kind="source", name=s[:300], licence=CITED, source=s[:2000], origin="person") for s in job.sources if s
@@ -120,19 +121,10 @@ def _origin(step: dict[str, Any], provider: str) -> Origin:
     return "algorithm" if provider in _TERMS else "trained_model"
 
 
-def _music(job: RenderJob, used: list[dict[str, Any]] | None) -> list[BillItem]:
-    if used is not None:
-        known = set(BillItem.model_fields)
-        return [
-            BillItem.model_validate(
-                {"kind": "music", "name": "music", "licence": "unknown", **{k: v for k, v in one.items() if k in known}}
-            )
-            for one in used
-        ]
-    if not job.music:
-        return []
-    source = f"chimera.media.music, seed {job.seed}"
-    return [BillItem(kind="music", name="generated bed", author="Chimera", licence=OURS, source=source)]
+def _sounds(used: Sequence[dict[str, Any]]) -> list[BillItem]:
+    """Music and effects as the renderer names them."""
+    known = set(BillItem.model_fields)
+    return [BillItem.model_validate({k: v for k, v in one.items() if k in known and v is not None}) for one in used]
 
 
 def _fonts(job: RenderJob) -> list[BillItem]:

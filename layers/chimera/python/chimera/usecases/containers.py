@@ -99,7 +99,9 @@ def render_content(
     job = _job(made)
     signer = how.credentials()
     signs = b"signed" if signer else b""
-    fingerprint = hashlib.sha256(job.model_dump_json(exclude={"scenes"}).encode() + _inputs(made, job) + signs).hexdigest()
+    fingerprint = hashlib.sha256(
+        job.model_dump_json(exclude={"scenes"}).encode() + _inputs(made, job) + signs
+    ).hexdigest()
     known = made.read_or_none("reports", "render.json")
     if known and known["fingerprint"] == fingerprint:
         progress(1.0)
@@ -139,7 +141,7 @@ def _with_provenance(
     made: MadeContent, job: RenderJob, result: RenderResult, how: Rendering, signer: ContentSigner | None
 ) -> tuple[RenderResult, BillOfMaterials]:
     """The file with its manifest, and the bill of materials that names it; nothing changes the file after this."""
-    bill, parts = bill_of_materials(made, job, getattr(result, "music", None))
+    bill, parts = bill_of_materials(made, job, result.music)
     said: dict[str, str] = {}
     if signer is not None:
         from chimera.media.provenance import sign
