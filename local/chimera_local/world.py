@@ -15,6 +15,7 @@ import psycopg
 from chimera.adapters.local.workflows import HttpWorkflows
 from chimera.adapters.postgres.tenancy import seed_tenant
 from chimera.bootstrap import App
+from chimera.domain.options import MUSIC
 from chimera.errors import ChimeraError
 from chimera.settings import Settings
 from chimera_local.lock import EngineInfo, EngineLock, find_engine

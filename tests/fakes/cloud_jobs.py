@@ -198,7 +198,8 @@ def lay_out(cloud: Cloud, *, scenes: int = 8, seconds: float = 2.4, fps: int = 2
     folder.mkdir()
     lines = [f"Scene {i} says a few words more." for i in range(scenes)]
     options = {"resolution": "360p", "fps": fps, "quality_preset": "standard", "aspect": "9:16"}
-    made.write("brief", "material.json", {"options": options})
+    persona = {"brand_guidelines": {}, "channels": [], "name": "P"}
+    made.write("brief", "material.json", {"options": options, "persona": persona, "material": {"seed": 4}})
     made.write("brief", "request.json", {"limits": production_limits(20, 360)})
     brief: dict[str, Any] = {
         "brief_id": "b", "trend_id": "t", "title": "A small title", "script": " ".join(lines), "estimated_cost": "0.01",

@@ -103,7 +103,7 @@ def test_engagement_is_the_trends_own_rate_where_it_is_known() -> None:
 
 def test_writer_and_checks_arrive_as_plugins() -> None:
     assert any(f.__module__ == "chimera.adapters.writers.plugin" for f in factories("writers"))
-    assert len([f for f in factories("checks") if f.__module__ == "chimera.adapters.checks.plugin"]) == 6
+    assert len([f for f in factories("checks") if f.__module__ == "chimera.adapters.checks.plugin"]) == 7
 
 
 @pytest.mark.parametrize("seconds", range(15, 181, 15))

@@ -76,9 +76,13 @@ def tighten(
 def tighten_file(path: Path, result: VoiceResult) -> VoiceResult:
     """Tightens a voice's WAV file (16 bit, mono) in place, whole or not at all; gives its new words and length.
 
-    Another kind of WAV is left as it is.
+    Another kind of file is left as it is.
     """
-    with wave.open(str(path)) as source:
+    try:
+        source = wave.open(str(path))  # noqa: SIM115 (closed below; only the opening may say that it is no WAV)
+    except (wave.Error, EOFError):
+        return result
+    with source:
         if source.getsampwidth() != 2 or source.getnchannels() != 1:
             return result
         rate = source.getframerate()

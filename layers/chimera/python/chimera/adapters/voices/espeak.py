@@ -9,12 +9,14 @@ import sys
 import tempfile
 import wave
 from bisect import bisect_right
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chimera.adapters.voices.lexicon import Lexicon
 from chimera.adapters.voices.normalise import spoken_words
 from chimera.errors import ChimeraError
 from chimera.media.models import VoiceResult, Word
@@ -51,16 +53,25 @@ class EspeakVoice:
     licence = "output of a program, free of third-party rights (espeak-ng itself: GPL-3.0-or-later)"
     origin = "algorithm"
     priority = 90
+    takes_lexicon = True
 
     def __init__(self, context: ProviderContext | None = None) -> None:
         self._context = context
 
-    def synthesize(self, text: str, *, voice: str = "en-us", speed_wpm: int = 165, out_wav: Path) -> VoiceResult:
+    def synthesize(
+        self,
+        text: str,
+        *,
+        voice: str = "en-us",
+        speed_wpm: int = 165,
+        out_wav: Path,
+        lexicon: Mapping[str, str] | None = None,
+    ) -> VoiceResult:
         """Speaks `text` into `out_wav` (16-bit mono PCM), leading and trailing silence cut off.
 
         `voice` is an espeak-ng voice, with `+variant` if wanted; `speed_wpm` is 80–450. The words are those of the
         cleaned text split at spaces, in order, with times that never run backwards. Text with nothing to say gives
-        0.2 s of silence. Raises `VALIDATION_FAILED` for an unknown voice, a wrong speed or too long a text, and
+        0.2 s of silence. `lexicon` is how to say some words (`adapters.voices.lexicon`). Raises `VALIDATION_FAILED` for an unknown voice, a wrong speed or too long a text, and
         `PROVIDER_REJECTED` if the worker fails.
         """
         if not 80 <= speed_wpm <= 450:
@@ -74,7 +85,8 @@ class EspeakVoice:
                 {"text": len(text)},
             )
         name = _ALIASES.get(voice.lower(), voice)
-        pairs = spoken_words(clean(text, limit=MAX_CHARACTERS), voice)
+        sayings = Lexicon(lexicon)
+        pairs = spoken_words(clean(text, limit=MAX_CHARACTERS), voice, sayings)
         script, starts = _script(pairs)
         if not any(c.isalnum() for c in script):
             return _silence(pairs, out_wav)
@@ -85,6 +97,7 @@ class EspeakVoice:
                 {
                     "text": script, "voice": name if "+" in name else name + _VARIANT, "rate": speed_wpm,
                     "pitch": _PITCH, "range": _RANGE, "word_gap": _WORD_GAP, "out": str(raw),
+                    "phonemes": sayings.has_phonemes,
                 }
             )  # fmt: skip
             trimmed = Path(folder) / "trimmed.wav"

@@ -22,6 +22,7 @@ import espeakng_loader
 _SYNCHRONOUS = 2
 _DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
+_PHONEMES = 0x100  # [[…]] in the text are phonemes
 _END_PAUSE = 0x1000
 _EVENT_LIST_TERMINATED, _EVENT_WORD, _EVENT_END = 0, 1, 5
 _RATE, _PITCH, _RANGE, _WORD_GAP = 1, 3, 4, 7
@@ -78,7 +79,8 @@ def speak(request: dict[str, Any]) -> dict[str, Any]:
     callback = _CALLBACK(heard)
     library.espeak_SetSynthCallback(callback)
     data = str(request["text"]).encode("utf-8") + b"\0"
-    status = library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 1, 0, _CHARS_UTF8 | _END_PAUSE, None, None)
+    flags = _CHARS_UTF8 | _END_PAUSE | (_PHONEMES if request.get("phonemes") else 0)
+    status = library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 1, 0, flags, None, None)
     library.espeak_Synchronize()
     library.espeak_Terminate()
     if status != 0:
