@@ -59,7 +59,10 @@ class JobDefinition:
     nice: int = 5
 
 
-DEFINITIONS = {"chimera-render": JobDefinition(program=Path("containers/render/main.py"))}
+DEFINITIONS = {
+    "chimera-render": JobDefinition(program=Path("containers/render/main.py")),
+    "chimera-transcribe": JobDefinition(program=Path("containers/transcribe/main.py")),
+}
 
 
 class JobError(Exception):

@@ -26,6 +26,7 @@ def substitutions() -> dict[str, str]:
     for file in machine_files():
         name = file.name.removesuffix(".asl.json")
         values[f"{name}_machine"] = f"arn:aws:states:{ACCOUNT}:stateMachine:{name}"
-    values["render_job_definition"] = "chimera-render"
-    values["render_job_queue"] = "local"
+    for job in ("render", "transcribe"):
+        values[f"{job}_job_definition"] = f"chimera-{job}"
+        values[f"{job}_job_queue"] = "local"
     return values

@@ -213,6 +213,8 @@ def absolute_music(music: str) -> str:
     if not path.is_file():
         words = ", ".join(word for word in MUSIC if word)
         raise ChimeraError(
-            "VALIDATION_FAILED", f"--music {music}: expected {words} or a file; there is no file {path}", {"music": music}
+            "VALIDATION_FAILED",
+            f"--music {music}: expected {words} or a file; there is no file {path}",
+            {"music": music},
         )
     return f"file:{path.resolve()}"

@@ -29,6 +29,7 @@ from chimera.allowance_ports import AllowanceStore
 from chimera.domain.allowance import CallItem
 from chimera.errors import ChimeraError
 from chimera.usecases.cfo import Cfo
+from tests.conftest import DatabaseUrls
 from tests.fakes.allowance_worlds import (
     ITEM,
     USD,
@@ -43,15 +44,6 @@ from tests.fakes.allowance_worlds import (
     race,
 )
 from tests.fakes.locked_moto import dynamo_client, moto_server
-from tests.integration.conftest import (  # noqa: F401 - fixtures
-    DatabaseUrls,
-    cfo_keys,
-    database_urls,
-    make_cfo,
-    new_database,
-    new_tenant,
-    postgres_server,
-)
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +61,9 @@ def dynamo(moto: str) -> Iterator[DynamoWorld]:
 
 @pytest.fixture
 def postgres(
-    database_urls: DatabaseUrls,  # noqa: F811 - a fixture
-    new_tenant: Callable[..., str],  # noqa: F811
-    make_cfo: Callable[..., Cfo],  # noqa: F811
+    database_urls: DatabaseUrls,
+    new_tenant: Callable[..., str],
+    make_cfo: Callable[..., Cfo],
 ) -> Iterator[PostgresWorld]:
     tenant = new_tenant()
     made = PostgresWorld(database_urls.app, tenant, make_cfo(tenant))
@@ -379,7 +371,7 @@ def test_draws_corrections_and_the_end_may_cross(opened: Open) -> None:
 
 def test_a_stop_waits_for_a_draw_that_had_read_the_switch(
     postgres: PostgresWorld,
-    database_urls: DatabaseUrls,  # noqa: F811 - a fixture
+    database_urls: DatabaseUrls,
 ) -> None:
     """The draw is held between its look at the switch and its commit: until it is through, no stop is acknowledged."""
     it = open_in(postgres)

@@ -31,16 +31,6 @@ from chimera.settings import Settings
 from chimera.usecases.budget_projection import project_budgets
 from chimera.usecases.scope import Scope
 from tests.fakes.locked_moto import Conflicting, dynamo_client, make_table, moto_server
-from tests.integration.conftest import (  # noqa: F401 - fixtures
-    cfo_keys,
-    database_urls,
-    db,
-    make_cfo,
-    new_database,
-    new_tenant,
-    postgres_server,
-    tenant,
-)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +70,7 @@ def test_whoever_saw_an_older_revision_does_not_write(table: Table) -> None:
     assert controls.get() == ("STOP", 1)
 
 
-def test_the_mirror_follows_every_change(table: Table, db: Database, tenant: str) -> None:  # noqa: F811
+def test_the_mirror_follows_every_change(table: Table, db: Database, tenant: str) -> None:
     mirror = DynamoControls(table, tenant)
     switch = MirroredControls(PostgresControls(db, tenant), mirror)
     switch.sync()
@@ -117,7 +107,7 @@ def test_a_stop_reaches_the_draws_when_postgres_is_away(table: Table) -> None:
     assert mirror.get() == ("STOP", 7)
 
 
-def test_leave_and_stop_that_cross_end_as_postgres_says(table: Table, database_urls: Any, new_tenant: Any) -> None:  # noqa: F811
+def test_leave_and_stop_that_cross_end_as_postgres_says(table: Table, database_urls: Any, new_tenant: Any) -> None:
     """At no instant after a stop was acknowledged do draws see leave from before it; at the end both places agree."""
     tenant_id = new_tenant()
     mirror = DynamoControls(table, tenant_id)
@@ -177,7 +167,7 @@ def test_any_order_of_delivery_ends_the_same(table: Table) -> None:
         assert budgets.all() == [versions[-1]]
 
 
-def test_what_changed_is_projected_and_nothing_else(table: Table, db: Database, make_cfo: Any, tenant: str) -> None:  # noqa: F811
+def test_what_changed_is_projected_and_nothing_else(table: Table, db: Database, make_cfo: Any, tenant: str) -> None:
     source, mirror = PostgresBudgetRows(db, tenant), DynamoBudgets(table, tenant)
     cfo = make_cfo(tenant)
     assert project_budgets(source, mirror) == 0  # no period has begun
@@ -209,8 +199,8 @@ def test_what_changed_is_projected_and_nothing_else(table: Table, db: Database, 
 def test_on_aws_draws_come_from_dynamodb_and_obey_the_mirrored_switch(
     client: Any,
     table: Table,
-    db: Database,  # noqa: F811 - a fixture
-    tenant: str,  # noqa: F811
+    db: Database,
+    tenant: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

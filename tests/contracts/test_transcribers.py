@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import types
+import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,20 @@ def test_what_cannot_be_transcribed_is_one_clear_error(transcriber: Any, speech:
 def test_silence_and_tones_say_little(tmp_path: Path) -> None:
     heard = SphinxTranscriber().transcribe(tone(tmp_path / "tone.wav", 2.0))
     assert len(heard.text.split()) <= 3 and heard.rough, "the embedded one is labelled as rough"
+
+
+def test_what_is_said_after_a_pause_is_timed_after_it(speech: Path, tmp_path: Path) -> None:
+    with wave.open(str(speech), "rb") as source:
+        parameters, sound = source.getparams(), source.readframes(source.getnframes())
+    seconds, twice = len(sound) / 2 / parameters.framerate, tmp_path / "twice.wav"
+    with wave.open(str(twice), "wb") as out:
+        out.setparams(parameters)
+        out.writeframes(sound + bytes(parameters.framerate * 2 * 2) + sound)  # two seconds of silence between
+    heard = SphinxTranscriber().transcribe(twice)
+    first = [s for s in heard.segments if s.end <= seconds + 0.5]
+    second = [s for s in heard.segments if s.start >= seconds + 1.5]
+    assert first and second and len(first) + len(second) == len(heard.segments), heard.segments
+    assert heard.duration_seconds == pytest.approx(2 * seconds + 2, abs=0.05)
 
 
 def test_whisper_takes_the_gpu_and_falls_back_to_the_processor(whisper: Callable[..., Any], speech: Path) -> None:

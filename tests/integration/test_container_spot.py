@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from chimera.domain.prices import step_worst_case
 from chimera.usecases.checkpoints import StoredSegments
-from tests.fakes.cloud_jobs import BUCKET, Cloud, lay_out, report
+from tests.fakes.cloud_jobs import BUCKET, ROOT, Cloud, lay_out, report
 from tests.fakes.locked_moto import moto_server
 
 
@@ -96,3 +98,27 @@ def test_a_store_that_fails_costs_time_and_not_the_job(cloud: Cloud, capsys: pyt
     target.mkdir()
     good.restore(["b.mp4", "empty.mp4", "unknown.mp4"], target)
     assert [found.name for found in target.iterdir()] == ["b.mp4"]
+
+
+@pytest.mark.parametrize("state", ["render", "inspect"])
+@pytest.mark.parametrize(
+    ("said", "again"),
+    [
+        ({"OnExitCode": "143", "OnStatusReason": "Essential container in task exited"}, True),
+        ({"OnExitCode": "137", "OnStatusReason": "Essential container in task exited"}, True),
+        ({"OnExitCode": "", "OnStatusReason": "Your Spot Task was interrupted."}, True),
+        ({"OnExitCode": "", "OnStatusReason": "Host EC2 (instance i-0123456789) terminated."}, True),
+        ({"OnExitCode": "1", "OnStatusReason": "Essential container in task exited"}, False),
+    ],
+)
+def test_batch_starts_again_what_spot_ended_and_nothing_that_failed(
+    state: str, said: dict[str, str], again: bool
+) -> None:
+    machine = json.loads((ROOT / "statemachines/creation.asl.json").read_text("utf-8"))
+    rules = machine["States"][state]["Arguments"]["RetryStrategy"]["EvaluateOnExit"]
+    assert len(rules) <= 5, "Batch takes no more"
+    for rule in rules:
+        if all(fnmatch.fnmatchcase(said[name], pattern) for name, pattern in rule.items() if name != "Action"):
+            assert (rule["Action"] == "RETRY") == again
+            return
+    raise AssertionError("no rule fits")

@@ -37,8 +37,9 @@ def job(cloud: Cloud, **changes: Any) -> list[str]:
     return ["--job", json.dumps({**values, **changes})]
 
 
-def start(cloud: Cloud, attempt: int, **changes: Any) -> Attempt:
-    return cloud.start("transcribe", attempt, program=PROGRAM, arguments=job(cloud, **changes))
+def start(cloud: Cloud, attempt: int, environment: dict[str, str] | None = None, **changes: Any) -> Attempt:
+    arguments = job(cloud, **changes)
+    return cloud.start("transcribe", attempt, program=PROGRAM, arguments=arguments, **(environment or {}))
 
 
 def test_speech_in_the_store_becomes_text_and_captions_there(cloud: Cloud) -> None:
@@ -62,6 +63,20 @@ def test_speech_in_the_store_becomes_text_and_captions_there(cloud: Cloud) -> No
 
     wrong = start(cloud, 3, engine="faster-whisper")
     assert wrong.end() == 1 and '"NOT_FOUND"' in wrong.err and "pocketsphinx" in wrong.err
+
+
+def test_weights_in_the_media_store_are_brought_before_the_work(cloud: Cloud) -> None:
+    for name in ("model.bin", "config.json", "deep/vocabulary.txt"):
+        cloud.media.put_bytes(f"models/whisper/small/{name}", name.encode())
+    done = start(cloud, 1, {"CHIMERA_WHISPER_MODEL": "media:models/whisper/small"})
+    assert done.end() in (0, 1)  # they are no real weights: with faster-whisper installed it may refuse them
+    brought = done.work / "weights/small"
+    assert sorted(path.name for path in brought.rglob("*") if path.is_file()) == [
+        "config.json",
+        "model.bin",
+        "vocabulary.txt",
+    ]
+    assert (brought / "deep/vocabulary.txt").read_bytes() == b"deep/vocabulary.txt"
 
 
 def test_asked_to_stop_it_ends_with_143(cloud: Cloud) -> None:

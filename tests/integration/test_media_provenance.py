@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import random
 import struct
@@ -19,6 +20,7 @@ import c2pa
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
@@ -30,6 +32,7 @@ from chimera.errors import ChimeraError
 from chimera.media import process, provenance_worker
 from chimera.media.inspect import inspect
 from chimera.media.provenance import read, sign
+from chimera.settings import Settings
 from chimera_local.cli.provenance import describe
 
 PICTURE = "testsrc2=size=180x320:rate=24:duration=2"
@@ -436,3 +439,48 @@ def test_the_reader_fetches_nothing(made: Made, tmp_path: Path, listener: tuple[
     with pytest.raises(c2pa.C2paError), target.open("rb") as file:
         c2pa.Reader(file)
     assert asked == ["/manifest.c2pa"]
+
+
+# --- the command
+
+
+def command(made: Made, monkeypatch: pytest.MonkeyPatch, home: Path, *arguments: object) -> tuple[int, str]:
+    module = importlib.import_module("chimera_local.cli.provenance")
+    monkeypatch.setattr(module, "get_settings", lambda: Settings(home=home, _env_file=None))  # type: ignore[call-arg]
+    result = CliRunner().invoke(module.provenance, list(map(str, arguments)), standalone_mode=False)
+    if isinstance(result.exception, ChimeraError):
+        raise result.exception
+    return int(result.return_value), result.output
+
+
+def test_the_command_tells_ours_strangers_and_altered_apart(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, text = command(made, monkeypatch, made.folder, made.video, "--json")
+    assert code == 0 and json.loads(text)["state"] == "ours"
+    code, text = command(made, monkeypatch, tmp_path, made.video)
+    assert code == 0 and "does not know" in text
+    assert list(tmp_path.iterdir()) == [], "who only reads makes no keys"
+    root = made.folder / "keys/content-root.crt"
+    code, text = command(made, monkeypatch, tmp_path, made.video, "--trust", root, "--json")
+    assert code == 0 and json.loads(text)["state"] == "ours"
+    changed = tmp_path / "changed.mp4"
+    changed.write_bytes(flipped(made.video.read_bytes(), made.video.stat().st_size - 100))
+    code, text = command(made, monkeypatch, made.folder, changed)
+    assert code == 5 and "ALTERED" in text
+    for arguments in ((tmp_path / "no.mp4",), (made.video, "--trust", tmp_path / "no.pem")):
+        with pytest.raises(ChimeraError) as caught:
+            command(made, monkeypatch, made.folder, *arguments)
+        assert caught.value.code == "NOT_FOUND"
+
+
+def test_the_command_certifies_a_key_that_is_kept_elsewhere(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kms, public = Kms(), tmp_path / "public.pem"
+    public.write_bytes(kms.public_pem())
+    code, chain = command(made, monkeypatch, made.folder, public, "--certify")
+    assert code == 0 and chain.count("BEGIN CERTIFICATE") == 2
+    video = made.copy(tmp_path / "v.mp4")
+    sign(video, made.bill, KmsContentSigner(kms, "arn", chain))
+    assert read(video, roots=made.signer.root).state == "ours"

@@ -86,6 +86,7 @@ def test_a_review_is_shown_with_links_that_end_and_an_address_that_lasts(made: M
     media: Any = made.media
     assert set(media.asked.values()) == {300}, "no link lives longer than five minutes"
     assert shown["links_end_at"] == "2026-11-21T12:05:00Z"
+    assert shown["why"].startswith("claims: ") and len(shown["why"]) == 1000
     assert len(json.dumps(shown)) < 16_000, "small enough to read, even with AWS's long links"
 
 

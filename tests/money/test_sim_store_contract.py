@@ -14,7 +14,6 @@ from typing import Any
 import psycopg
 import pytest
 
-import tests.integration.conftest as integration
 from chimera.adapters.postgres.database import Database
 from chimera.adapters.postgres.money import PostgresMoney
 from chimera.adapters.postgres.tenancy import agent_id, seed_tenant
@@ -28,7 +27,6 @@ from chimera.usecases.ledger import LedgerEngine
 from tests.money.sim_jobs import SCOPES
 from tests.money.sim_store import NoFaults, SimStore
 
-new_database, postgres_server = integration.new_database, integration.postgres_server  # fixtures
 KID = "k" * 43
 POLICY = CfoPolicy(max_transaction_micros=3_000_000, approval_ttl_seconds=600)
 COMPARED = [

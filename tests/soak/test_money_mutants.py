@@ -11,13 +11,10 @@ from typing import Any
 
 import pytest
 
-import tests.integration.conftest as integration
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.sql_catalogue import SQL_MUTANTS
 from tests.mutants.test_mutants import run_mutants
 from tests.mutants.test_sql_mutants import survives
-
-new_database, postgres_server = integration.new_database, integration.postgres_server  # fixtures
 
 
 @pytest.mark.timeout(3600)

@@ -115,6 +115,8 @@ def test_files_of_the_machine_cannot_be_named_over_http(api: Any) -> None:
     for source in ("file:/etc/passwd", " FILE:x"):
         refused = api("POST", "/v1/runs", {"sources": ["sample", source]})
         assert (refused.status, refused.code) == (403, "FORBIDDEN")
+    refused = api("POST", "/v1/runs", {"music": "file:/etc/passwd"})
+    assert (refused.status, refused.code) == (403, "FORBIDDEN")
     assert not api.workflows.started
 
 

@@ -40,7 +40,17 @@ if TYPE_CHECKING:
     from chimera.adapters.postgres.tasks import PostgresTasks
     from chimera.adapters.postgres.trends import PostgresTrends
     from chimera.allowance_ports import AllowanceStore
-    from chimera.ports import Clock, ContentSigner, MediaStore, PageReader, Signer, Source, TokenIssuer, Verifier, Workflows
+    from chimera.ports import (
+        Clock,
+        ContentSigner,
+        MediaStore,
+        PageReader,
+        Signer,
+        Source,
+        TokenIssuer,
+        Verifier,
+        Workflows,
+    )
     from chimera.purse import Purse
     from chimera.usecases.cfo import Cfo
     from chimera.usecases.keys import Keys

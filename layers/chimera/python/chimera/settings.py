@@ -63,7 +63,8 @@ class Settings(BaseSettings):
     )
 
     content_key_arn: str = Field(
-        default="", description="KMS key (ECC_NIST_P256) that signs provenance manifests; none are signed without (AWS only)"
+        default="",
+        description="KMS key (ECC_NIST_P256) that signs provenance manifests; none are signed without (AWS only)",
     )
     content_certificates: str = Field(
         default="", description="That key's certificate and its root's, PEM; `chimera provenance --certify` makes them"

@@ -135,14 +135,22 @@ def _tail(text: str) -> str:
     return text.replace("…", ".").strip("\"'“”‘’()[]{}«»")
 
 
+def _is_dash_between_numbers(word: str, context: _Context) -> bool:
+    return word in {"-", "–", "—"} and bool(_NUMBER.match(context.before) and _NUMBER.match(context.following))
+
+
 def _speakable(word: str) -> str:
     bare = without_emoji(word)
+    if bare == ",":
+        return bare
     if not any(c.isalnum() for c in bare):
         return "," if any(c in "—–" for c in bare) else ""
     return bare
 
 
 def _english(word: str, context: _Context, owed: str) -> tuple[str, str]:
+    if _is_dash_between_numbers(word, context):
+        return "to", owed
     signs = {*v.ABBREVIATIONS, *v.BEFORE_NUMBERS, "°", "°C", "°F"}
     bare = word if word in signs else _speakable(word)
     if word in v.BEFORE_NUMBERS and not any(c.isalnum() for c in word):
@@ -183,8 +191,13 @@ def _core(core: str, context: _Context) -> tuple[str, str]:
     following = context.following.lower()
     if money := _money(core, following):
         return money
-    if core in v.CURRENCIES and (context.before[-1:].isdigit() or context.following[:1].isdigit()):
-        return v.CURRENCIES[core][1], ""
+    if core in v.CURRENCIES and core.isalpha():
+        if context.following[:1].isdigit():  # "USD 5": said after the number
+            return "", ""
+        if context.before[-1:].isdigit() or context.before.lower() in v.MAGNITUDE_WORDS:
+            return v.CURRENCIES[core][1], ""
+    if context.before.isalpha() and context.before in v.CURRENCIES and _NUMBER.match(core):
+        return _amount(context.before, core, None, following)
     if core in v.NAMES:
         return v.NAMES[core], ""
     for said in (_abbreviation(core, context), _unit(core, context), _date(core, context), _roman(core, context)):
@@ -198,11 +211,7 @@ def _abbreviation(core: str, context: _Context) -> str | None:
     if lower in v.BEFORE_NUMBERS:
         if context.following[:1].isdigit():
             return v.BEFORE_NUMBERS[lower]
-        return (
-            {"sec.": "seconds", "no.": "no."}.get(lower, core)
-            if lower not in v.ABBREVIATIONS
-            else v.ABBREVIATIONS[lower]
-        )
+        return {"sec.": "seconds"}.get(lower, core) if lower not in v.ABBREVIATIONS else v.ABBREVIATIONS[lower]
     if lower in {"dr.", "st."} or (lower == "dr" and context.following[:1].isupper()):
         street = context.before[:1].isupper() and not context.following[:1].isupper() and not context.after_pause
         return {"d": ("Doctor", "Drive"), "s": ("Saint", "Street")}[lower[0]][street]
@@ -211,6 +220,8 @@ def _abbreviation(core: str, context: _Context) -> str | None:
     if lower in v.DAYS and core[:1].isupper() and (context.following[:1].isupper() or context.following[:1].isdigit()):
         return v.DAYS[lower]
     if lower == "v." and not (context.before[:1].isupper() and context.following[:1].isupper()):
+        return core
+    if lower in v.TITLES and not core[:1].isupper():
         return core
     if lower == "min." and context.before[-1:].isdigit():
         return "minutes"
@@ -231,12 +242,15 @@ def _unit(core: str, context: _Context) -> str | None:
 
 
 def _date(core: str, context: _Context) -> str | None:
+    if core == "May.":  # no short form: a sentence ends here
+        return core
     month = v.MONTHS.get(core.lower().rstrip("."))
     if month and core[:1].isupper() and (context.following[:1].isdigit() or context.before[:1].isdigit()):
         return month
     if not (core.isascii() and core.isdigit() and 1 <= int(core[:4]) <= 31) or len(core) > 2:
         return None
-    if _is_month(context.before) and not context.after_pause:
+    short = context.before.endswith(".") and context.before.rstrip(".") not in v.MONTH_NAMES
+    if _is_month(context.before) and (short or not context.after_pause):
         return numbers.ordinal(int(core))
     if _is_month(context.following):
         return f"{'' if context.before.lower() == 'the' else 'the '}{numbers.ordinal(int(core))} of"
@@ -295,6 +309,7 @@ def _amount(sign: str, amount: str, scale: str | None, following: str) -> tuple[
 def _number(core: str, context: _Context) -> str | None:
     n = numbers.number
     if core[:1] in _ABOUT and len(core) > 1 and core[1] in "0123456789$£€.-":
+        said: str | None
         said, owed = _core(core[1:], context)
         return f"{_ABOUT[core[0]]} {said}{' ' + owed if owed else ''}"
     if not any(c in "0123456789" or c in v.VULGAR for c in core):
@@ -320,7 +335,7 @@ def _number(core: str, context: _Context) -> str | None:
     if m := _YEARS.match(core):
         return f"{numbers.year(int(m[1]))} to {_year(m[2]) if len(m[2]) == 4 else n(m[2])}"
     if m := _SIZE.match(core):
-        return f"{n(m[1])} by {n(m[2])}"
+        return " by ".join(numbers.year(int(p)) if len(p) == 4 and p[0] != "0" else n(p) for p in m.groups())
     if m := _TIMES.match(core):
         return f"{n(m[1])} times"
     if m := _PERCENT_RANGE.match(core):
@@ -355,6 +370,8 @@ def _number(core: str, context: _Context) -> str | None:
         return "version " + " point ".join(numbers.cardinal(int(p[:17])) for p in m[1].split("."))
     if _DOTTED.match(core):
         return " point ".join(numbers.cardinal(int(p[:17])) for p in core.split("."))
+    if re.fullmatch(r"\d{3}", core) and re.fullmatch(r"\d{3}-\d{4}", context.following):
+        return _phone(core)
     if _NUMBER.match(core):
         return n(core)
     if core.startswith("#") and core[1:].isascii() and core[1:].isdigit():
@@ -427,6 +444,8 @@ def _name(core: str, context: _Context) -> str:
         return f"{'Eigh' if head == 'A' else head} {_model_number(m[2])}{' ' + m[3] if m[3] else ''}"
     if m := _DIGITS_LETTERS.match(core):
         return f"{numbers.number(m[1])} {_letters(m[2])}"
+    if re.fullmatch(r"[A-Z](?:&[A-Z])+", core):
+        return " and ".join("Eigh" if c == "A" else c for c in core.split("&"))
     if "-" in core and any((p.isupper() and len(p) > 1) or p in v.NAMES for p in core.split("-")):
         return " ".join(_core(p, _Context("", "", context.british, context.shouting))[0] for p in core.split("-") if p)
     return core

@@ -58,11 +58,14 @@ ABBREVIATIONS = {
     "rev.": "Reverend", "hon.": "Honorable", "pres.": "President", "dept.": "Department", "univ.": "University",
     "ave.": "Avenue", "blvd.": "Boulevard", "rd.": "Road", "mt.": "Mount", "ft.": "Fort", "est.": "established",
     "w/": "with", "w/o": "without", "24/7": "twenty-four seven", "9/11": "nine eleven", "50/50": "fifty fifty",
-    "a.m.": "Eigh M", "p.m.": "P M", "am.": "am.", "u.s.": "U S", "u.k.": "U K", "u.n.": "U N", "e.u.": "E U", "d.c.": "D C",
+    "a.m.": "Eigh M", "p.m.": "P M", "u.s.": "U S", "u.k.": "U K", "u.n.": "U N", "e.u.": "E U", "d.c.": "D C",
     "u.s.a.": "U S Eigh", "ph.d.": "P H D", "phd": "P H D", "b.c.": "B C", "a.d.": "Eigh D", "and/or": "and or",
     "aka": "also known as", "a.k.a.": "also known as", "et al.": "and others", "n/a": "not available", "misc.": "miscellaneous",
     "avg.": "average", "max.": "maximum", "min.": "minimum", "no1": "number one",
 }  # fmt: skip
+_TITLES = "gov sen rep gen capt col lt sgt rev hon pres co corp inc mt ft ave blvd rd jr sr".split()  # noqa: SIM905 (a table)
+# Of these, the ones that are short for a title or a street only with a capital.
+TITLES = frozenset(f"{short}." for short in _TITLES)
 # Said so only before a number: "No. 5", "p. 12".
 BEFORE_NUMBERS = {
     "no.": "number", "nos.": "numbers", "nr.": "number", "№": "number", "p.": "page", "pp.": "pages", "vol.": "volume",

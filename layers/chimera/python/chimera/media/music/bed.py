@@ -59,7 +59,12 @@ def from_file(path: Path, seconds: float) -> tuple[Stems, SoundUse]:
     samples, sha256 = own.load(path)
     ground = own.fitted(samples, seconds)
     bill = SoundUse(
-        name=path.name[:300], author="the user", licence=THEIRS, source="a file of the user", sha256=sha256, origin="person"
+        name=path.name[:300],
+        author="the user",
+        licence=THEIRS,
+        source="a file of the user",
+        sha256=sha256,
+        origin="person",
     )
     return Stems(ground, np.zeros_like(ground)), bill
 
@@ -70,7 +75,7 @@ def _floats(values: np.ndarray) -> Samples:
 
 def _kept(path: Path) -> Stems | None:
     try:
-        with np.load(path, allow_pickle=False) as found:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
             return Stems(_floats(found["ground"]), _floats(found["lead"]))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):  # none, or cut off: made again
         return None
