@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -84,6 +85,14 @@ class Config(BaseModel):
     seal_key_generation: int = Field(default=1, ge=1, le=99)
     former_cfo_keys: tuple[str, ...] = Field(default=(), description="ARNs of keys whose signatures are still believed")
     former_seal_keys: tuple[str, ...] = ()
+    content_key: str | None = Field(
+        default=None,
+        pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[0-9a-f-]{36}$",
+        description="KMS key that signs provenance manifests; without one every video waits for a person",
+    )
+    content_certificates: Path | None = Field(
+        default=None, description="PEM file: that key's certificate and its root's (`chimera provenance --certify`)"
+    )
     scans: bool = Field(default=False, description="Start scheduled scans, which spend money by themselves")
     scan_schedule: str = Field(default="cron(0 6 * * ? *)", pattern=r"^(rate|cron)\(.+\)$")
     render_image: str | None = Field(
@@ -154,6 +163,20 @@ class Config(BaseModel):
                 f"gpu: got true in region {self.region!r}, which has no g6 or g5 machines; "
                 f"expected gpu=false or one of {', '.join(sorted(GPU_REGIONS))}"
             )
+        if (self.content_key is None) != (self.content_certificates is None):
+            raise ValueError("content_key and content_certificates: got one of them, expected both or none")
+        if self.content_certificates:
+            try:
+                text = self.content_certificates.read_text(encoding="ascii")
+            except (OSError, ValueError) as error:
+                raise ValueError(
+                    f"content_certificates: {self.content_certificates} cannot be read as PEM text"
+                ) from error
+            if text.count("-----BEGIN CERTIFICATE-----") < 2:
+                raise ValueError(
+                    f"content_certificates: {self.content_certificates} holds fewer than two certificates, "
+                    "expected the key's and its root's"
+                )
         if self.domain and not (self.hosted_zone_id and self.hosted_zone_name):
             raise ValueError(
                 f"domain: got {self.domain!r} without hosted_zone_id and hosted_zone_name; "

@@ -39,10 +39,11 @@ class Job:
     vcpus: int
     memory: int
     gpu: bool
+    signs_content: bool = False
 
 
 # 2 vCPUs and 4 GB are what the CFO's estimate and upper bound rest on (domain/prices.py)
-RENDER = Job("render", RENDER_READS, RENDER_WRITES, vcpus=2, memory=4096, gpu=False)
+RENDER = Job("render", RENDER_READS, RENDER_WRITES, vcpus=2, memory=4096, gpu=False, signs_content=True)
 TRANSCRIBE = Job("transcribe", ("audio", "video"), ("captions", "reports", "costs"), vcpus=4, memory=8192, gpu=True)
 
 
@@ -166,6 +167,7 @@ class Jobs(Construct):
                 "CHIMERA_METRICS_NAMESPACE": namespace(config.name),
                 "CHIMERA_MEDIA_BUCKET": bucket_name(config, MEDIA),
                 "TMPDIR": "/work",
+                **self._content_variables(job),
             },
             "volumes": [batch.EcsVolume.host(name="work", container_path="/work")],
         }
@@ -200,6 +202,16 @@ class Jobs(Construct):
             ],
         )
 
+    def _content_variables(self, job: Job) -> dict[str, str]:
+        """The manifest's key and certificates (public), for the container that signs it."""
+        config = self._config
+        if not (job.signs_content and config.content_key and config.content_certificates):
+            return {}
+        return {
+            "CHIMERA_CONTENT_KEY_ARN": config.content_key,
+            "CHIMERA_CONTENT_CERTIFICATES": config.content_certificates.read_text(encoding="ascii"),
+        }
+
     def _image(self, name: str) -> str:
         given = {"render": self._config.render_image, "transcribe": self._config.transcribe_image}[name]
         repository = f"{Aws.ACCOUNT_ID}.dkr.ecr.{self._config.region}.{Aws.URL_SUFFIX}/{self._config.name}/{name}"
@@ -212,6 +224,10 @@ class Jobs(Construct):
             *hot_statements(self._grounds, (*SPENDS, *LOOKS), SPENDS),
             *data_key_statements(self._grounds),
         ]
+        if job.signs_content and self._config.content_key:
+            statements.append(
+                iam.PolicyStatement(sid="SignManifest", actions=["kms:Sign"], resources=[self._config.content_key])
+            )
         role = iam.Role(
             scope,
             "role",

@@ -32,6 +32,7 @@ PRODUCTION: dict[str, Any] = {
     "cfo_key_generation": "2",
     "former_cfo_keys": "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555",
     "alarm_email": "ops@example.com",
+    "content_key": "arn:aws:kms:eu-central-1:123456789012:key/99999999-2222-3333-4444-555555555555",
     "domain": "studio.example.com",
     "hosted_zone_id": "Z0123456789ABC",
     "hosted_zone_name": "example.com",
@@ -116,8 +117,13 @@ def synthesised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synthesise
     from infra.deployment import build
 
     folder = tmp_path_factory.mktemp("cdk.out")
+    certificates = tmp_path_factory.mktemp("content") / "content.pem"
+    certificates.write_text(2 * "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n", encoding="ascii")
     app = App(outdir=str(folder), context={"@aws-cdk/core:target-partitions": ["aws"]})
-    deployments = {str(context["name"]): build(app, read_config(context)) for context in (FRUGAL, PRODUCTION)}
+    deployments = {
+        str(context["name"]): build(app, read_config(context))
+        for context in (FRUGAL, {**PRODUCTION, "content_certificates": str(certificates)})
+    }
     app.synth()
 
     def read(name: str) -> Template | None:

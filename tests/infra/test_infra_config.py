@@ -15,6 +15,7 @@ from infra.errors import ConfigError
 from infra.regions import GPU_REGIONS, REGIONS
 
 ROOT = Path(__file__).resolve().parents[2]
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 pytestmark = pytest.mark.xdist_group("infra")
 
 
@@ -42,6 +43,9 @@ pytestmark = pytest.mark.xdist_group("infra")
         ({"alarm_email": "nobody"}, ["alarm_email", "'nobody'"]),
         ({"account": "12"}, ["account", "'12'"]),
         ({"former_cfo_keys": "my-old-key"}, ["former_cfo_keys", "my-old-key", "ARNs of KMS keys"]),
+        ({"content_key": KEY}, ["content_key and content_certificates", "both or none"]),
+        ({"content_key": KEY, "content_certificates": "/none.pem"}, ["content_certificates", "/none.pem"]),
+        ({"content_key": "alias/mine"}, ["content_key", "'alias/mine'"]),
         ({"render_image": "latest"}, ["render_image", "'latest'"]),
         ({"chimera": {"colour": "red"}}, ["colour", "no such setting", "profile"]),
         ({"chimera": "frugal"}, ["chimera", "'frugal'", "object"]),

@@ -215,7 +215,9 @@ def test_a_job_draws_from_its_allowance_and_touches_its_own_kinds(profile: Profi
         for k in listed(s["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
     }
     assert keys == {"*#allowance#*"}
-    assert not any(a.startswith(("kms:Sign", "rds-db:", "secretsmanager:")) for s in found for a in listed(s["Action"]))
+    assert not any(a.startswith(("rds-db:", "secretsmanager:")) for s in found for a in listed(s["Action"]))
+    signs = [listed(s["Resource"]) for s in found if "kms:Sign" in listed(s["Action"])]
+    assert signs == ([[PRODUCTION["content_key"]]] if profile.name == "studio" else [])  # manifests, nothing else
 
 
 def test_a_former_key_is_still_believed_and_signs_for_its_own_agent_until_the_ledger_passes_on(

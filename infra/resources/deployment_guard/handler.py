@@ -46,7 +46,7 @@ def _take(name: str, mine: dict[str, Any]) -> None:
     if theirs["profile"] != mine["profile"]:
         raise ValueError(
             f"the deployment {name!r} is {theirs['profile']}; it cannot become {mine['profile']} in place, because its "
-            "database would be replaced. Deploy under a new name and move the data (docs/aws-operating.md)"
+            "database would be replaced. Deploy under a new name and move the data (docs/aws/operate.md)"
         )
 
 

@@ -26,7 +26,7 @@ def on_event(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     if kind == "Update" and event["PhysicalResourceId"] != cluster:
         raise ValueError(
             f"the database would be renamed from {event['PhysicalResourceId']!r} to {cluster!r} and lose its data; "
-            "deploy under the old name, or copy the data by snapshot (docs/aws-operating.md)"
+            "deploy under the old name, or copy the data by snapshot (docs/aws/operate.md)"
         )
     if kind == "Create" and _find(rds, cluster) is not None:
         raise ValueError(
