@@ -16,6 +16,7 @@ import psutil
 import psycopg
 import pytest
 
+from chimera.domain.agents import DATABASE_ROLES
 from chimera.errors import ChimeraError, error_class
 from chimera_local.lock import EngineInfo, EngineLock, engine_pid, find_engine
 from chimera_local.postgres import EmbeddedPostgres
@@ -60,7 +61,7 @@ def test_roles_databases_and_migrations_are_there(home: Path) -> None:
             postgres.app_url,
             "SELECT rolname FROM pg_roles WHERE rolname LIKE 'chimera%' AND NOT rolsuper AND NOT rolbypassrls",
         )
-        assert sorted(roles) == [("chimera_app",), ("chimera_engine",), ("chimera_owner",)]
+        assert {role for (role,) in roles} == {"chimera_engine", "chimera_owner", *DATABASE_ROLES}
         assert rows(postgres.app_url, "SELECT '[1,2]'::vector::text") == [("[1,2]",)]
         assert rows(postgres.engine_url, "SELECT current_database()::text") == [("workflows",)]
         assert rows(postgres.app_url, "SHOW server_version_num")[0][0] >= "160000"
