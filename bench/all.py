@@ -8,6 +8,7 @@ from pathlib import Path
 
 ORDER = (
     ("asl_transitions.py",),
+    ("cold_imports.py", "--json"),
     ("money_open_loop.py", "--json"),
     ("money_naive.py", "--json"),
     ("ledger_verify.py",),

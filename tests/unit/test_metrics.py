@@ -96,3 +96,21 @@ def test_every_invocation_is_counted_and_timed(
     counted, timed = lines(capsys.readouterr().out)
     assert (counted["role"], counted["status"]) == ("cfo", "failed" if fails else "completed")
     assert timed["agent_response_time_seconds"][0] >= 0  # type: ignore[index]
+
+
+def test_every_line_of_a_run_s_functions_carries_one_trace_id(capsys: pytest.CaptureFixture[str]) -> None:
+    run = "01a1fe6c-33cb-7cd5-bc25-c9563ab17143"
+
+    def use(event: Event, app: App) -> dict[str, bool]:
+        return {"done": True}
+
+    use.__module__ = "functions.grant.handler"
+
+    class Carrier(Event):
+        run_id: str = ""
+
+    handler = function(Carrier)(use)
+    handler({"fails": False, "run_id": run}, None)
+    (line,) = [one for one in lines(capsys.readouterr().err) if one.get("message") == "done"]
+    assert line["trace_id"] == run.replace("-", "")
+    assert line["run_id"] == run

@@ -550,6 +550,8 @@ def _logger(name: str, settings: Settings, context: Any, event: Any) -> Any:
     return bind(
         log,
         **ids,
+        # one trace from the trigger to the receipt: the run's id, as OpenTelemetry writes trace ids
+        trace_id=ids["run_id"].replace("-", "") if "run_id" in ids else None,
         tenant=str(tenant)[:64] if tenant else None,
         function=name,
         function_request_id=str(request) if request else None,

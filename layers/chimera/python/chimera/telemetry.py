@@ -24,6 +24,7 @@ FIELDS = frozenset(
         "exception",
         "stack_trace",
         "xray_trace_id",
+        "trace_id",
         # who, what and how it went
         "function",
         "function_request_id",
