@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chimera.bootstrap import App
+from chimera.metrics import flush
 
 from . import service
 
@@ -18,3 +19,4 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         return service.respond(event, context, app)
     finally:
         app.close()
+        flush(app.settings.metrics_namespace)

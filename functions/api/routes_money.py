@@ -16,6 +16,7 @@ from chimera.errors import ChimeraError
 from chimera.ports import Row
 from chimera.usecases.budgets import overview
 from chimera.usecases.review import Decide, decide
+from chimera.usecases.spending import counted
 from functions.api.call import Call, current, known_id, new_router
 from functions.api.models import PageOf, ReviewView
 from functions.api.models_money import (
@@ -70,7 +71,7 @@ def ask(body: Annotated[SpendRequest, Body()]) -> Response[ApprovalAnswer]:
     """
     call = current(router)
     call.who.require_agent(body.agent_id)
-    answer = ApprovalAnswer.model_validate(call.app.cfo(call.tenant).approve(body))
+    answer = ApprovalAnswer.model_validate(counted(call.app.cfo(call.tenant).approve(body)))
     status = 202 if answer.decision == "escalated" else 200
     return Response(status_code=status, content_type="application/json", body=answer)
 
@@ -172,7 +173,7 @@ def _override(call: Call, entry: Entry, body: SpendDecision) -> ApprovalAnswer:
     }
     approve = body.decision == "approved"
     answer = call.app.cfo(call.tenant).approve_override(request, call.who.subject, approve=approve, note=body.note)
-    return ApprovalAnswer.model_validate(answer)
+    return ApprovalAnswer.model_validate(counted(answer))
 
 
 def _budgets(call: Call) -> Budgets:

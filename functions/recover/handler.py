@@ -13,8 +13,8 @@ from chimera.usecases.recovery import Recover
 def handler(event: Recover, app: App) -> dict[str, Any]:
     """Again is the same; two at once do no harm."""
     tenant = event.tenant_id or app.settings.tenant_id
-    app.keys(tenant).follow("cfo")
     report = app.recovery(tenant).run(full=event.full).as_json()
     watch(tenant, app.ledger(tenant), app.money_views(tenant))
     count(app.ledger(tenant), app.reviews(tenant).backlog(), len(report["problems"]))
+    app.keys(tenant).follow("cfo")  # last: a key that cannot be begun holds up nothing else
     return report

@@ -9,7 +9,7 @@ import pytest
 from chimera.bootstrap import App, function
 from chimera.domain.models import Model
 from chimera.errors import ChimeraError
-from chimera.metrics import METRICS, flush, measure, take
+from chimera.metrics import METRICS, MOST_NOTED, flush, measure, take
 from chimera.settings import get_settings
 
 
@@ -114,3 +114,11 @@ def test_every_line_of_a_run_s_functions_carries_one_trace_id(capsys: pytest.Cap
     (line,) = [one for one in lines(capsys.readouterr().err) if one.get("message") == "done"]
     assert line["trace_id"] == run.replace("-", "")
     assert line["run_id"] == run
+
+
+def test_a_process_that_never_writes_keeps_only_the_newest() -> None:
+    for number in range(MOST_NOTED + 500):
+        measure("review_backlog", number)
+    kept = take()
+    assert len(kept) <= MOST_NOTED + 1
+    assert kept[-1].value == MOST_NOTED + 499

@@ -36,6 +36,8 @@ METRICS: dict[str, tuple[tuple[str, ...], str]] = {
 }
 """Name -> labels and unit. USD amounts have CloudWatch's unit `None`."""
 
+MOST_NOTED = 1000
+"""A process that never writes (the command line, a test) keeps no more than about this many."""
 _noted: ContextVar[tuple[Measurement, ...]] = ContextVar("noted", default=())
 
 
@@ -44,7 +46,7 @@ def measure(name: str, value: float = 1, **labels: str) -> None:
     if name not in METRICS or tuple(sorted(labels)) != tuple(sorted(METRICS[name][0])):
         raise ValueError(f"metric {name}({', '.join(sorted(labels))}) is not one of METRICS")
     made = Measurement(name, value, METRICS[name][1], tuple((key, labels[key]) for key in METRICS[name][0]))
-    _noted.set((*_noted.get(), made))
+    _noted.set((*_noted.get()[-MOST_NOTED:], made))
 
 
 def take() -> tuple[Measurement, ...]:

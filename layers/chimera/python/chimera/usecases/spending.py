@@ -45,12 +45,12 @@ class Settle(Scope):
 def approve(event: Approve, cfo: Cfo, content: ContentRows) -> dict[str, Any]:
     """Ask the CFO; the same request again gives the first decision again."""
     artist = Asker("artist", frozenset({stable_id(event.tenant_id, "artist")}))  # this machine is the artist's
-    answer = _counted(cfo.approve(event.request, asker=artist))
+    answer = counted(cfo.approve(event.request, asker=artist))
     content.advance(event.content_id, ("draft",), approval_request_id=answer["request_id"])
     return answer
 
 
-def _counted(answer: dict[str, Any]) -> dict[str, Any]:
+def counted(answer: dict[str, Any]) -> dict[str, Any]:
     """Count a decision, and how long it took."""
     measure("ledger_transactions_total", approved="true" if answer["approved"] else "false")
     measure("approval_latency_seconds", answer["execution_time_ms"] / 1000)
@@ -62,7 +62,7 @@ def override(event: OverrideApproval, cfo: Cfo, content: ContentRows, runs: RunR
     runs.set_status(event.run_id, "running")
     yes = event.review.get("decision") == "approved"
     by, note = str(event.review.get("by") or "unknown"), str(event.review.get("note") or "")
-    answer = _counted(cfo.approve_override(event.request, by, approve=yes, note=note))
+    answer = counted(cfo.approve_override(event.request, by, approve=yes, note=note))
     content.advance(event.content_id, ("draft",), approval_request_id=answer["request_id"])
     return answer
 
