@@ -20,89 +20,21 @@ from chimera.adapters.aws.workflows import StepFunctions
 from chimera.adapters.local.workflows import HttpWorkflows
 from chimera.errors import ChimeraError, error_class
 from chimera.ports import Workflows
-from chimera_local.asl.errors import (
-    ExecutionAlreadyExists,
-    ExecutionDoesNotExist,
-    InvalidToken,
-    StateMachineDoesNotExist,
-    TaskDoesNotExist,
-    TaskTimedOut,
-)
-from chimera_local.asl.execution import plain_id
-from chimera_local.asl.model import ExecutionDescription, HistoryEvent
+from chimera_local.asl.model import HistoryEvent
 from chimera_local.control import ControlServer
+from tests.fakes.workflow_engine import TOKEN, FakeEngine
 
 SECRET = "a secret of some length"
-TOKEN = "t" * 64
 PREFIX = "arn:aws:states:us-east-1:000000000000:stateMachine:"
 
 
-class Engine:
-    """Executions in a dict and one open token: what the endpoint asks for."""
-
-    def __init__(self) -> None:
-        self.executions: dict[str, Any] = {}
-        self.stopped: list[str] = []
-        self.answers: list[Any] = []
-
-    def start_execution(self, machine: str, input: Any, name: str | None = None) -> str:
-        if machine != "creation":
-            raise StateMachineDoesNotExist(machine, ["creation"])
-        key = f"{machine}:{name}"
-        if self.executions.setdefault(key, input) != input:
-            raise ExecutionAlreadyExists(key)
-        return key
-
-    def describe(self, execution_id: str) -> ExecutionDescription:
-        key = plain_id(execution_id)
-        if key not in self.executions:
-            raise ExecutionDoesNotExist(execution_id)
-        return ExecutionDescription(
-            key, "creation", "SUCCEEDED", self.executions[key], {"done": True}, None, None, 1000.25, 1010.0, None
-        )
-
-    def list_executions(
-        self, machine: str | None = None, status: str | None = None, limit: int = 100
-    ) -> list[ExecutionDescription]:
-        return [self.describe(key) for key in self.executions][:limit]
-
-    def history(self, execution_id: str) -> list[HistoryEvent]:
-        self.describe(execution_id)
-        return [
-            HistoryEvent(n, n - 1, "TaskStateEntered", "judge", 1000.0 + n, {"name": "judge", "input": {"n": n}})
-            for n in range(1, 1501)
-        ]
-
-    def stop_execution(self, execution_id: str, error: str | None = None, cause: str | None = None) -> None:
-        self.stopped.append(plain_id(execution_id))
-
-    def send_task_success(self, token: str, output: Any) -> None:
-        self._check(token)
-        self.answers.append(output)
-
-    def send_task_failure(self, token: str, error: str | None = None, cause: str | None = None) -> None:
-        self._check(token)
-        self.answers.append((error, cause))
-
-    def send_task_heartbeat(self, token: str) -> None:
-        self._check(token)
-
-    def _check(self, token: str) -> None:
-        if len(token) != 64:
-            raise InvalidToken
-        if token != TOKEN:
-            raise TaskDoesNotExist
-        if self.answers:
-            raise TaskTimedOut
-
-
 @pytest.fixture
-def engine() -> Engine:
-    return Engine()
+def engine() -> FakeEngine:
+    return FakeEngine()
 
 
 @pytest.fixture(params=["ours", "boto3"])
-def workflows(request: pytest.FixtureRequest, engine: Engine) -> Iterator[Workflows]:
+def workflows(request: pytest.FixtureRequest, engine: FakeEngine) -> Iterator[Workflows]:
     server = ControlServer(SECRET, engine)
     try:
         if request.param == "ours":
@@ -190,7 +122,11 @@ def test_an_execution_is_described_by_its_arn_or_its_short_name(workflows: Workf
     assert code(lambda: workflows.describe("creation:none")) == "NOT_FOUND"
 
 
-def test_a_long_history_comes_whole_and_in_order(workflows: Workflows) -> None:
+def test_a_long_history_comes_whole_and_in_order(workflows: Workflows, engine: FakeEngine) -> None:
+    engine.events = [
+        HistoryEvent(n, n - 1, "TaskStateEntered", "judge", 1000.0 + n, {"name": "judge", "input": {"n": n}})
+        for n in range(1, 1501)
+    ]
     workflows.start("creation", "n1", {})
     events = workflows.history("creation:n1")
     assert [event["id"] for event in events] == list(range(1, 1501))
@@ -198,7 +134,7 @@ def test_a_long_history_comes_whole_and_in_order(workflows: Workflows) -> None:
     assert events[0]["timestamp"] == "1970-01-01T00:16:41.000Z"
 
 
-def test_a_waiting_task_is_answered_once(workflows: Workflows, engine: Engine) -> None:
+def test_a_waiting_task_is_answered_once(workflows: Workflows, engine: FakeEngine) -> None:
     workflows.send_task_success(TOKEN, {"decision": "approved", "by": "Zoë"})
     assert engine.answers == [{"decision": "approved", "by": "Zoë"}]
     assert code(lambda: workflows.send_task_success(TOKEN, {})) == "CONFLICT"
@@ -207,10 +143,10 @@ def test_a_waiting_task_is_answered_once(workflows: Workflows, engine: Engine) -
         workflows.send_task_success("short", {})
 
 
-def test_an_execution_is_stopped(workflows: Workflows, engine: Engine) -> None:
+def test_an_execution_is_stopped(workflows: Workflows, engine: FakeEngine) -> None:
     workflows.start("creation", "n1", {})
     workflows.stop("creation:n1", "no longer wanted")
-    assert engine.stopped == ["creation:n1"]
+    assert [execution for execution, _, _ in engine.stopped] == ["creation:n1"]
 
 
 def test_an_ended_execution_started_again_with_the_same_input_is_the_same() -> None:
