@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from chimera.bootstrap import App, function
-from chimera.usecases.production import Produce, check_approval, paint
+from chimera.usecases.picturing import paint
+from chimera.usecases.production import Produce, check_approval
 
 
 @function(Produce)

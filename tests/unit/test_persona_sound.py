@@ -11,7 +11,7 @@ import pytest
 from chimera.domain.models import BrandGuidelines
 from chimera.media.models import VoiceResult, Word
 from chimera.usecases.containers import _music
-from chimera.usecases.production import _speak_all
+from chimera.usecases.speaking import _speak_all
 
 
 class Voice:

@@ -19,7 +19,8 @@ from chimera.media.timeline import unspoken_seconds
 from chimera.ports import PageReader, Writer
 from chimera.usecases.costs import metered
 from chimera.usecases.director import create_brief
-from chimera.usecases.production import FASTEST, MadeContent, approval_request_id, pixel_rate
+from chimera.usecases.production import MadeContent, approval_request_id, pixel_rate
+from chimera.usecases.speaking import FASTEST
 
 ENOUGH_WORDS = 120  # a trend whose own text is this long needs no page
 MOST_PAGES = 3

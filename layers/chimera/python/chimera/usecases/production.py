@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from chimera.domain.approval import verify_approval
@@ -16,16 +14,10 @@ from chimera.domain.models import Brief, Material, Model, Trend
 from chimera.domain.money import to_micros
 from chimera.domain.options import RunOptions
 from chimera.domain.prices import JUDGE_TIMEOUT_SECONDS, step_worst_case
-from chimera.media.models import SceneSpec, frame_size
-from chimera.media.timeline import unspoken_seconds
+from chimera.media.models import frame_size
 from chimera.ports import Clock, ContentRows, MediaStore, PersonaRows, Verifier
-from chimera.purse import Purse
-from chimera.usecases.costs import metered, noted
+from chimera.usecases.costs import noted
 from chimera.usecases.scope import Scope
-
-WORDS_PER_MINUTE = 165
-SLOWEST, FASTEST = 140, 205
-_PAUSES = "tightened 1"  # part of the voice's fingerprint: how the sound is treated after the engine
 
 
 class OpenTask(Model):
@@ -68,7 +60,7 @@ def open_task(
         "persona": persona.model_dump(mode="json"),
         "history": history,
     }
-    media.put_bytes(scope.key("brief", "material.json"), _json(ask))
+    media.put_bytes(scope.key("brief", "material.json"), as_json(ask))
     return {"scope": scope.model_dump(mode="json"), "channels": persona.channels, "title": trend.title[:200]}
 
 
@@ -90,7 +82,7 @@ class MadeContent:
 
     def write(self, kind: str, name: str, value: Any) -> str:
         """Keep a file of this content."""
-        return self.media.put_bytes(self.scope.key(kind, name), _json(value))
+        return self.media.put_bytes(self.scope.key(kind, name), as_json(value))
 
     def brief(self) -> Brief:
         """The brief."""
@@ -102,117 +94,6 @@ def worst_case(made: MadeContent, step: str) -> int:
     if step == "judge":
         return step_worst_case(step, JUDGE_TIMEOUT_SECONDS)
     return step_worst_case(step, int(made.read("brief", "request.json")["limits"][f"{step}_seconds"]))
-
-
-def speak(made: MadeContent, voice: Any, purse: Purse) -> dict[str, Any]:
-    """Speak each scene of the brief; the pace is set so that the whole comes near the asked duration."""
-    brief, ask = made.brief(), made.read("brief", "material.json")
-    texts = [scene.narration for scene in brief.scenes]
-    voice_id = ask["persona"]["voice_id"]
-    lexicon = ask["persona"]["brand_guidelines"].get("pronunciations") or {}
-    fingerprint = _fingerprint(texts, voice.name, voice_id, brief.duration_seconds, lexicon, _PAUSES)
-    known = made.read_or_none("audio", "voice.json")
-    if known and known["fingerprint"] == fingerprint:
-        return _summary(known, reused=True)
-    media, scope, limit = made.media, made.scope, worst_case(made, "voice")
-    with (
-        metered(media, scope.prefix, "voice", gigabytes=0.5, purse=purse, worst_case_micros=limit),
-        tempfile.TemporaryDirectory(prefix="voice-") as folder,
-    ):
-        pace = WORDS_PER_MINUTE
-        spoken = _speak_all(voice, texts, voice_id, pace, Path(folder), lexicon)
-        total = sum(s.duration_seconds for s in spoken)
-        target = max(brief.duration_seconds - unspoken_seconds(len(texts), has_outro=bool(brief.sources)), 1.0)
-        fitted = min(max(round(pace * total / target), SLOWEST), FASTEST)
-        if abs(total - target) / target > 0.04 and fitted != pace:
-            pace = fitted
-            spoken = _speak_all(voice, texts, voice_id, pace, Path(folder), lexicon)
-        scenes = []
-        for index, result in enumerate(spoken):
-            name = f"scene-{index:03d}.wav"
-            media.put_file(scope.key("audio", name), Path(folder) / name)
-            scenes.append(
-                {"audio": name, "duration": result.duration_seconds, "words": [w.model_dump() for w in result.words]}
-            )
-    result = {
-        "fingerprint": fingerprint,
-        "provider": voice.name,
-        "model": getattr(voice, "model", voice.name),
-        **_terms(voice),
-        "voice": voice_id,
-        "speed_wpm": pace,
-        "scenes": scenes,
-    }
-    made.write("audio", "voice.json", result)
-    return _summary(result, reused=False)
-
-
-def _speak_all(
-    voice: Any, texts: list[str], voice_id: str, pace: int, folder: Path, lexicon: dict[str, str]
-) -> list[Any]:
-    from chimera.media.tighten import tighten_file  # numpy is imported only by who speaks
-
-    # a voice from a plugin may know nothing of lexicons
-    more = {"lexicon": lexicon} if lexicon and getattr(voice, "takes_lexicon", False) else {}
-    spoken = []
-    for index, text in enumerate(texts):
-        path = folder / f"scene-{index:03d}.wav"
-        result = voice.synthesize(text, voice=voice_id, speed_wpm=pace, out_wav=path, **more)
-        spoken.append(tighten_file(path, result))
-    return spoken
-
-
-def paint(made: MadeContent, canvas: Any, purse: Purse) -> dict[str, Any]:
-    """Paint a picture for each scene of the brief."""
-    brief, ask = made.brief(), made.read("brief", "material.json")
-    options = ask["options"]
-    seed = int(ask["material"]["seed"]) + made.scope.attempt
-    fingerprint = _fingerprint(
-        [s.model_dump() for s in brief.scenes], canvas.name, seed, options["aspect"], options["resolution"], brief.title
-    )
-    known = made.read_or_none("pictures", "pictures.json")
-    if known and known["fingerprint"] == fingerprint:
-        return _summary(known, reused=True)
-    media, scope, limit = made.media, made.scope, worst_case(made, "pictures")
-    with (
-        metered(media, scope.prefix, "pictures", gigabytes=1, purse=purse, worst_case_micros=limit),
-        tempfile.TemporaryDirectory(prefix="pictures-") as folder,
-    ):
-        scenes = []
-        size = frame_size(options["aspect"], options["resolution"])
-        specs = [SceneSpec(**scene.model_dump()) for scene in brief.scenes]
-        closing = SceneSpec(on_screen_text=brief.title)
-        for index, spec in enumerate([*specs, closing]):
-            path = Path(folder) / (f"scene-{index:03d}.png" if index < len(specs) else "outro.png")
-            canvas.paint(
-                spec,
-                index=index,
-                count=len(brief.scenes),
-                title=brief.title,
-                seed=seed,
-                size=size,
-                out_png=path,
-            )
-            media.put_file(scope.key("pictures", path.name), path)
-            scenes.append({"image": path.name})
-        outro = scenes.pop()
-    result = {
-        "fingerprint": fingerprint,
-        "provider": canvas.name,
-        "model": getattr(canvas, "model", canvas.name),
-        **_terms(canvas),
-        "seed": seed,
-        "scenes": scenes,
-        "outro": outro,
-    }
-    made.write("pictures", "pictures.json", result)
-    return _summary(result, reused=False)
-
-
-def _terms(provider: Any) -> dict[str, str]:
-    """What a provider says of its work for the bill of materials: whose it is, and what made it."""
-    facts = {"licence": "unknown", "origin": "trained_model", "author": provider.name, "source": ""}
-    return {name: str(getattr(provider, name, default)) for name, default in facts.items()}
 
 
 def pixel_rate(size: tuple[int, int], fps: int) -> int:
@@ -281,15 +162,24 @@ def save_brief(made: MadeContent, content: ContentRows) -> dict[str, Any]:
     return {"brief_id": brief.brief_id, "title": brief.title}
 
 
-def _summary(made: dict[str, Any], *, reused: bool) -> dict[str, Any]:
+def summary(made: dict[str, Any], *, reused: bool) -> dict[str, Any]:
+    """What a step that makes a file for each scene answers the state machine."""
     return {"provider": made["provider"], "scenes": len(made["scenes"]), "reused": reused}
 
 
-def _fingerprint(*parts: Any) -> str:
-    return hashlib.sha256(_json(parts)).hexdigest()
+def fingerprint_of(*parts: Any) -> str:
+    """The hash of all that a step's work depends on."""
+    return hashlib.sha256(as_json(parts)).hexdigest()
 
 
-def _json(value: Any) -> bytes:
+def terms_of(provider: Any) -> dict[str, str]:
+    """What a provider says of its work for the bill of materials: whose it is, and what made it."""
+    facts = {"licence": "unknown", "origin": "trained_model", "author": provider.name, "source": ""}
+    return {name: str(getattr(provider, name, default)) for name, default in facts.items()}
+
+
+def as_json(value: Any) -> bytes:
+    """A value as the bytes of its file; Decimals are strings."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=_default).encode()
 
 
