@@ -60,8 +60,37 @@ class Trend(Model):
     metadata: TrendMetadata = TrendMetadata()
 
 
+Hex = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+
+class BrandTheme(Model):
+    """How a persona looks. An empty colour is chosen for it; fonts are bundled families or a file in the media store."""
+
+    mode: Literal["dark", "light"] = "dark"
+    background: Hex | Literal[""] = ""
+    surface: Hex | Literal[""] = ""
+    accent: Hex | Literal[""] = ""
+    highlight: Hex | Literal[""] = ""
+    ink: Hex | Literal[""] = ""
+    display_font: str = Field(default="Montserrat", max_length=200)
+    text_font: str = Field(default="Inter", max_length=200)
+    logo: str = Field(
+        default="", max_length=4096, description="file:PATH or key:KEY of a PNG; it stands still in a corner"
+    )
+    name: str = Field(default="", max_length=32, description="The brand's name, shown on title cards")
+
+
+class VoiceChoice(Model):
+    """Who speaks for a persona: the provider's own name for the voice, its speed and pauses."""
+
+    provider: str = Field(default="", max_length=60, description="Empty: the first that can, by priority")
+    voice: str = Field(default="", max_length=200, description="The provider's voice id; empty: the persona's voice_id")
+    words_per_minute: int | None = Field(default=None, ge=80, le=300, description="None: fitted to the asked duration")
+    pause_seconds: float | None = Field(default=None, ge=0.05, le=2.0, description="After a sentence; None: 0.30")
+
+
 class BrandGuidelines(Model):
-    """How a persona speaks and what it never says."""
+    """How a persona speaks, looks and sounds, and what it never says."""
 
     voice: str = "clear"
     avoid: list[str] = []
@@ -69,6 +98,13 @@ class BrandGuidelines(Model):
     pronunciations: dict[str, str] = Field(
         default={}, max_length=500, description="Word -> respelling, /IPA/ or [[espeak phonemes]]; docs/sound.md"
     )
+    theme: BrandTheme | None = None
+    voices: dict[str, VoiceChoice] = Field(
+        default={}, max_length=8, description="By role: `narrator`, and the roles that templates name (`host`, `guest`)"
+    )
+    assets: list[str] = Field(default=[], max_length=200, description="Own pictures and footage: file:PATH or key:KEY")
+    libraries: list[str] = Field(default=[], max_length=20, description="Who may deliver pictures, in this order")
+    captions: Literal["", "karaoke", "pop", "box", "minimal", "off"] = ""
 
 
 class PersonalityProfile(Model):

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from chimera.domain.models import Aspect, Model
 
+CAPTIONS = ("", "karaoke", "pop", "box", "minimal", "off")
 MUSIC = ("", "auto", "off", "calm", "curious", "upbeat", "tense", "warm", "newsroom")
 KEYLESS = ("hackernews", "wikipedia", "google_trends", "rss")
 
@@ -36,6 +37,33 @@ class RunOptions(Model):
     force: bool = Field(default=False, description="Make a topic again within its cool-down if nothing else is there")
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     music: str = Field(default="", max_length=4096, description="auto, off, a mood or file:PATH; empty: the persona's")
+    template: str = Field(default="", max_length=200, description="NAME or NAME@VERSION; empty: the persona's")
+    parameters: dict[str, str | int | float | bool] = Field(default={}, max_length=50, description="The template's own")
+    assets: list[str] = Field(
+        default=[],
+        max_length=200,
+        description="The user's own pictures and footage: file:PATH (a file or a folder) or key:KEY",
+    )
+    captions: str = Field(default="", description="karaoke, pop, box, minimal, off; empty: the template's")
+    soft_captions: bool = Field(default=False, description="Captions as a track of the file, not burned in")
+    mask_profanity: bool = Field(default=False, description="Stars in captions for words that are not for everyone")
+    platform: str = Field(default="", max_length=40, description="Whose safe area is kept; empty: the strictest of all")
+
+    @field_validator("captions")
+    @classmethod
+    def _known_captions(cls, captions: str) -> str:
+        if captions not in CAPTIONS:
+            raise ValueError(f"captions {captions[:80]!r}: expected one of {', '.join(c for c in CAPTIONS if c)}")
+        return captions
+
+    @field_validator("assets")
+    @classmethod
+    def _known_assets(cls, assets: list[str]) -> list[str]:
+        for asset in assets:
+            kind, _, rest = asset.partition(":")
+            if kind not in {"file", "key"} or not rest or len(asset) > 4096 or "\0" in asset:
+                raise ValueError(f"asset {asset[:80]!r}: expected file:PATH or key:KEY")
+        return assets
 
     @field_validator("music")
     @classmethod

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from chimera.media.base import Colour, Frozen
+from chimera.media.layers import Area, CaptionLook, Layer
 
 Aspect = Literal["9:16", "16:9", "1:1"]
 HeightPreset = Literal["360p", "720p", "1080p", "4k"]
 QualityPreset = Literal["draft", "standard", "high"]
-Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 # The short side in pixels; 360p is for previews and tests, nothing is published at it.
 SHORT_SIDE: dict[str, int] = {"360p": 360, "720p": 720, "1080p": 1080, "4k": 2160}
 
 
-class Frozen(BaseModel):
-    """Base of the models here: unknown fields are refused, values do not change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+# How a background moves in a scene (`auto`: a slow move that differs from its neighbours'), and how it comes in.
+MotionName = Literal["auto", "still", "in", "out", "left", "right", "up", "down", "turn"]
+Transition = Literal["cut", "dissolve", "slide", "push", "wipe", "zoom", "dip"]
 
 
 class Word(Frozen):
@@ -71,6 +72,10 @@ class Theme(Frozen):
     highlight: Colour
     ink: Colour = "#ffffff"
     brand: str = ""
+    mode: Literal["dark", "light"] = "dark"
+    # A bundled family's name, or the path of a font file.
+    display: str = "Montserrat"
+    text: str = "Inter"
 
 
 class RenderScene(SceneSpec):
@@ -81,6 +86,19 @@ class RenderScene(SceneSpec):
     words: tuple[Word, ...] = ()
     # For photographs: darkens where type stands (0 none … 1 black). Cards bring their own.
     scrim: float = Field(default=0.0, ge=0, le=1)
+    # A moving picture instead of `image`: prepared footage (constant frame rate, the frame's shape), from this second on.
+    # It is held on its last frame, never repeated, where it is shorter than the scene.
+    footage: Path | None = None
+    footage_start: float = Field(default=0.0, ge=0)
+    motion: MotionName = "auto"
+    transition: Transition = "dissolve"
+    # What the template calls it, unique in the video; and the chapter that begins here, if one does.
+    key: str = Field(default="", max_length=80)
+    marker: str = Field(default="", max_length=120)
+    # At least this long, voice or not; 0: as long as the voice, or as reading takes.
+    seconds: float = Field(default=0.0, ge=0, le=120)
+    # None: the plain layout of cards (title, headline, figure); templates give theirs.
+    layers: tuple[Layer, ...] | None = None
 
 
 class SoundUse(Frozen):
@@ -117,6 +135,12 @@ class RenderJob(Frozen):
     tone: str = Field(default="", max_length=5_000)
     # The user's own music, instead of ours.
     music_file: Path | None = None
+    captions: CaptionLook | None = None
+    # The brand's logo: a PNG with alpha, standing still in this box above every picture.
+    logo: Path | None = None
+    logo_box: Area | None = None
+    # NAME@VERSION of the template whose layers these are.
+    template: str = ""
     # 600 s must stay under 100 MB; the bit rate is capped so that it does.
     max_bytes: int = Field(default=100_000_000, gt=0)
 
