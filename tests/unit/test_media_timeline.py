@@ -26,7 +26,7 @@ def test_clips_follow_each_other_without_a_gap_and_end_with_the_sources() -> Non
     assert [c.kind for c in timeline.clips] == ["title", "statement", "statement", "statement", "outro"]
     for a, b in pairwise(timeline.clips):
         assert b.start_frame == a.start_frame + a.frames
-    assert timeline.clips[0].dissolve_frames == 0 and timeline.clips[1].dissolve_frames == 12
+    assert timeline.clips[0].transition_frames == 0 and timeline.clips[1].transition_frames == 12
     assert build(job(sources=()), (3.0, 4.0, 0.0, 2.5), LAYOUTS["9:16"]).clips[-1].kind == "statement"
 
 

@@ -132,10 +132,10 @@ def clip_frames(
     frame, old = np.empty(length, np.uint8), np.empty(length, np.uint8)
     for number in range(clip.frames):
         current.frame(frame, clip.motion, number / clip.frames, size)
-        if before is not None and number < clip.dissolve_frames:
+        if before is not None and number < clip.transition_frames:
             background, earlier = before
             background.frame(old, earlier.motion, 1.0 + number / earlier.frames, size)
-            share = (number + 1) / (clip.dissolve_frames + 1)
+            share = (number + 1) / (clip.transition_frames + 1)
             share = share * share * (3 - 2 * share)
             cv2.addWeighted(frame, share, old, 1.0 - share, 0.0, dst=frame)
         yield frame

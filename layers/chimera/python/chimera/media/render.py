@@ -7,8 +7,6 @@ outlive the machine, `Checkpoints` keep the segments elsewhere.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import resource
 import shutil
@@ -17,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,23 +23,17 @@ import numpy as np
 
 from chimera.errors import ChimeraError
 from chimera.media import audio, captions, effects, encode, mixing, process
-from chimera.media.captions import Cue
-from chimera.media.fonts import drawable, write_fontconfig
+from chimera.media.fonts import write_fontconfig
 from chimera.media.frames import Background, clip_frames, load
-from chimera.media.layout import LAYOUTS, Layout
 from chimera.media.models import RenderJob, RenderResult, SoundUse
-from chimera.media.music import RATE, Samples
 from chimera.media.music.bed import OURS, from_file, generated
 from chimera.media.music.moods import mood_for
 from chimera.media.music.samples import Stems
-from chimera.media.text import clean, without_emoji
-from chimera.media.theme import theme_for
-from chimera.media.timeline import Clip, Timeline, build
-from chimera.media.typeset import Page, typeset
+from chimera.media.plan import Plan, make_plan, sha256, warnings_of, write_captions
+from chimera.media.text import clean
+from chimera.media.timeline import Clip
+from chimera.media.typeset import typeset
 
-MAX_SECONDS = 600.0
-# Part of every segment's key: raise it when frames would come out differently for the same job.
-_VERSION = 1
 _THUMBNAIL_AT = 1.6
 Progress = Callable[[float], None]
 
@@ -57,21 +48,6 @@ class Checkpoints(Protocol):
     def keep(self, path: Path) -> None:
         """Keep a finished segment under its file's name; called by several threads."""
         ...
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Everything that is known before the first frame."""
-
-    job: RenderJob
-    timeline: Timeline
-    layout: Layout
-    page: Page
-    cues: tuple[tuple[Cue, ...], ...]
-    voices: tuple[Samples, ...]
-    settings: encode.VideoSettings
-    overlays: tuple[str, ...]
-    keys: tuple[str, ...]
 
 
 def render(
@@ -97,7 +73,7 @@ def render(
         segments_dir.mkdir(exist_ok=True)
         for leftover in work_dir.glob("render-*"):  # of a render that was killed
             shutil.rmtree(leftover, ignore_errors=True)
-        plan = _plan(job, encode.choose_encoder(encoder))
+        plan = make_plan(job, encode.choose_encoder(encoder))
         progress(0.02)
         fonts = write_fontconfig(work_dir / "fonts")
         paths = [segments_dir / f"{key}.mp4" for key in plan.keys]
@@ -116,7 +92,7 @@ def render(
             )
             progress(0.97)
             thumbnail, poster = _stills(plan, Path(scratch), fonts, work_dir)
-        srt, vtt, ass_path = _write_captions(plan, work_dir)
+        srt, vtt, ass_path = write_captions(plan, work_dir)
         size = video.stat().st_size
         if size > job.max_bytes:
             video.unlink()
@@ -130,85 +106,20 @@ def render(
         result = RenderResult(
             video=video, srt=srt, vtt=vtt, ass=ass_path, thumbnail=thumbnail, poster=poster,
             duration_seconds=round(plan.timeline.seconds, 3), width=job.size[0], height=job.size[1], fps=job.fps,
-            size_bytes=size, sha256=_sha256(video), loudness_lufs=loudness.integrated, true_peak_dbtp=loudness.true_peak,
+            size_bytes=size, sha256=sha256(video), loudness_lufs=loudness.integrated, true_peak_dbtp=loudness.true_peak,
             caption_coverage=round(captions.coverage(narration, shown), 4), cpu_seconds=round(_cpu_seconds() - cpu, 3),
             wall_seconds=round(time.monotonic() - started, 3), segments_total=len(paths), segments_reused=reused,
             encoder=plan.settings.encoder, music=tuple(used.model_dump(mode="json") for used in music),
-            warnings=_warnings(job),
+            warnings=warnings_of(job),
         )  # fmt: skip
     progress(1.0)
     return result
 
 
-def _plan(job: RenderJob, encoder: encode.Encoder) -> _Plan:
-    layout = LAYOUTS[job.aspect]
-    theme = job.theme or theme_for(job.seed)
-    voices = tuple(audio.decode(s.audio) if s.audio is not None else np.zeros(0, dtype=np.float32) for s in job.scenes)
-    timeline = build(job, tuple(len(v) / RATE for v in voices), layout)
-    if timeline.seconds > MAX_SECONDS:
-        raise ChimeraError(
-            "VIDEO_TOO_LONG",
-            f"the video would last {timeline.seconds:.1f} s; at most {MAX_SECONDS:.0f} s",
-            {"seconds": timeline.seconds},
-        )
-    page = Page(
-        layout=layout, theme=theme, title=clean(job.title, limit=300), sources=job.sources, language=job.language,
-        seed=job.seed, clip_count=len(timeline.clips), fps=job.fps,
-    )  # fmt: skip
-    cues = tuple(
-        tuple(captions.make_cues(c.words, line_chars=layout.caption_line_chars, limit=c.seconds(job.fps) - 0.05))
-        for c in timeline.clips
-    )
-    settings = encode.VideoSettings.plan(
-        size=job.size, fps=job.fps, quality=job.quality_preset, seconds=timeline.seconds, max_bytes=job.max_bytes,
-        encoder=encoder,
-    )  # fmt: skip
-    overlays = tuple(typeset(c, q, page) for c, q in zip(timeline.clips, cues, strict=True))
-    pictures = [_picture_hash(clip.scene.image) for clip in timeline.clips]
-    keys = tuple(
-        _key(clip, timeline.clips[i - 1] if i else None, pictures, overlays[i], settings, theme.model_dump_json())
-        for i, clip in enumerate(timeline.clips)
-    )
-    return _Plan(job, timeline, layout, page, cues, voices, settings, overlays, keys)
-
-
-def _picture_hash(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        return _sha256(path)
-    except OSError as error:
-        raise ChimeraError(
-            "VALIDATION_FAILED",
-            f"the scene's picture {path.name} cannot be read: {error.strerror}",
-            {"file": path.name},
-        ) from error
-
-
-def _key(
-    clip: Clip, before: Clip | None, pictures: list[str], overlay: str, settings: encode.VideoSettings, theme: str
-) -> str:
-    """The hash of all that a segment's frames depend on."""
-    made_of: dict[str, Any] = {
-        "version": _VERSION, "frames": clip.frames, "motion": asdict(clip.motion), "picture": pictures[clip.index],
-        "scrim": clip.scene.scrim, "overlay": hashlib.sha256(overlay.encode("utf-8", "surrogatepass")).hexdigest(),
-        "settings": settings.key(), "theme": theme, "opencv": cv2.__version__,
-    }  # fmt: skip
-    if before is not None and clip.dissolve_frames:
-        made_of["before"] = [
-            before.frames,
-            asdict(before.motion),
-            pictures[before.index],
-            before.scene.scrim,
-            clip.dissolve_frames,
-        ]
-    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
-
-
 class _Pictures:
     """Loads each background once, on first use, and lets it go when no clip needs it any more."""
 
-    def __init__(self, plan: _Plan) -> None:
+    def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._lock = threading.Lock()
         self._held: dict[int, Background] = {}
@@ -232,7 +143,7 @@ class _Pictures:
 
 
 def _make(
-    plan: _Plan, paths: list[Path], scratch: Path, fonts: Path, progress: Progress, checkpoints: Checkpoints | None
+    plan: Plan, paths: list[Path], scratch: Path, fonts: Path, progress: Progress, checkpoints: Checkpoints | None
 ) -> tuple[audio.Loudness, tuple[SoundUse, ...]]:
     """Encodes the missing segments and the sound, as many at a time as there are cores."""
     clips, pictures = plan.timeline.clips, _Pictures(plan)
@@ -251,7 +162,7 @@ def _make(
                 progress(0.02 + 0.92 * frames_done / frames_all)
 
     def make_segment(clip: Clip) -> None:
-        before = (pictures.get(clip.index - 1), clips[clip.index - 1]) if clip.dissolve_frames else None
+        before = (pictures.get(clip.index - 1), clips[clip.index - 1]) if clip.transition_frames else None
         frames = clip_frames(clip, pictures.get(clip.index), before, size=plan.job.size)
         encode.segment(
             ticking(frames), plan.overlays[clip.index], settings=plan.settings, folder=scratch / f"clip-{clip.index}",
@@ -280,7 +191,7 @@ def _make(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _make_sound(plan: _Plan, out: Path, cache: Path) -> tuple[audio.Loudness, tuple[SoundUse, ...]]:
+def _make_sound(plan: Plan, out: Path, cache: Path) -> tuple[audio.Loudness, tuple[SoundUse, ...]]:
     """Voice, bed and effects, mixed and mastered; the bed is kept in `cache` for a resume."""
     job, clips, seconds = plan.job, plan.timeline.clips, plan.timeline.seconds
     parts = [(c.start(job.fps) + c.voice_start, plan.voices[c.index]) for c in clips if c.index < len(plan.voices)]
@@ -308,7 +219,7 @@ def _bed(job: RenderJob, seconds: float, cache: Path) -> tuple[Stems, SoundUse] 
     return generated(mood_for(job.tone) if job.music == "auto" else job.music, seconds, job.seed, cache)
 
 
-def _stills(plan: _Plan, scratch: Path, fonts: Path, work_dir: Path) -> tuple[Path, Path]:
+def _stills(plan: Plan, scratch: Path, fonts: Path, work_dir: Path) -> tuple[Path, Path]:
     """Thumbnail (full size) and poster (540 high at most on the short side): the title card without captions."""
     clip = plan.timeline.clips[0]
     at = min(_THUMBNAIL_AT, clip.seconds(plan.job.fps) * 0.6)
@@ -321,36 +232,6 @@ def _stills(plan: _Plan, scratch: Path, fonts: Path, work_dir: Path) -> tuple[Pa
     encode.still(frame, overlay, out=thumbnail, **arguments)  # type: ignore[arg-type]
     encode.still(frame, overlay, out=poster, height=plan.job.size[1] // 2 // 2 * 2, **arguments)  # type: ignore[arg-type]
     return thumbnail, poster
-
-
-def _write_captions(plan: _Plan, work_dir: Path) -> tuple[Path, Path, Path]:
-    fps = plan.job.fps
-    cues = [
-        c
-        for clip, own in zip(plan.timeline.clips, plan.cues, strict=True)
-        for c in captions.shifted(own, clip.start(fps))
-    ]
-    texts = {
-        "captions.srt": captions.srt(cues),
-        "captions.vtt": captions.vtt(cues, plan.job.language),
-        "overlay.ass": "\n".join(f"; clip {i}\n{text}" for i, text in enumerate(plan.overlays)),
-    }
-    for name, text in texts.items():
-        temporary = work_dir / f".{name}.{os.getpid()}.tmp"
-        temporary.write_text(text, "utf-8")
-        temporary.replace(work_dir / name)
-    return work_dir / "captions.srt", work_dir / "captions.vtt", work_dir / "overlay.ass"
-
-
-def _warnings(job: RenderJob) -> tuple[str, ...]:
-    text = clean(job.title, limit=300) + " ".join(clean(s.narration) + clean(s.on_screen_text) for s in job.scenes)
-    missing = drawable(without_emoji(text))[1]
-    return (f"{missing} characters have no font on this machine and are only in the caption files",) if missing else ()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _cores() -> int:

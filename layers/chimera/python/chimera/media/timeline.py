@@ -1,7 +1,7 @@
 """From spoken scenes to a timeline of whole frames: what is shown when, how the background moves and dissolves.
 
 Pure functions. Each scene is one clip; clips follow each other without a gap and are rendered on their own. During
-the first `dissolve_frames` of a clip the background of the one before moves on underneath.
+the first `transition_frames` of a clip the background of the one before moves on underneath.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Clip:
     voice_seconds: float
     words: tuple[Word, ...]
     motion: Motion
-    dissolve_frames: int
+    transition_frames: int
 
     def start(self, fps: int) -> float:
         """When the clip begins in the video, in seconds."""
@@ -99,7 +99,7 @@ def build(job: RenderJob, voice_seconds: tuple[float, ...], layout: Layout) -> T
             Clip(
                 index=index, kind=kind, scene=scene, start_frame=position, frames=frames, voice_start=lead,
                 voice_seconds=voice, words=words, motion=plan_motion(job.seed, index, kind, layout),
-                dissolve_frames=min(fade, frames // 3) if index else 0,
+                transition_frames=min(fade, frames // 3) if index else 0,
             )
         )  # fmt: skip
         position += frames
@@ -110,7 +110,7 @@ def build(job: RenderJob, voice_seconds: tuple[float, ...], layout: Layout) -> T
             Clip(
                 index=index, kind="outro", scene=RenderScene(image=job.outro_image), start_frame=position, frames=frames,
                 voice_start=0.0, voice_seconds=0.0, words=(), motion=plan_motion(job.seed, index, "outro", layout),
-                dissolve_frames=fade,
+                transition_frames=fade,
             )
         )  # fmt: skip
     return Timeline(fps=job.fps, clips=tuple(clips))

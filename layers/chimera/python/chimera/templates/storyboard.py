@@ -57,7 +57,7 @@ class Storyboard(Frozen):
 
     template: str = Field(description="NAME@VERSION")
     checksum: str = Field(default="", description="sha256 of the pack as it was used")
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default={})
     title: str
     language: str = "en"
     aspect: Aspect = "9:16"

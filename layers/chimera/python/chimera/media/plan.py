@@ -1,0 +1,143 @@
+"""What is known before the first frame: the timeline, its type, its captions, and the key of each segment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from chimera.errors import ChimeraError
+from chimera.media import audio, captions, encode
+from chimera.media.captions import Cue
+from chimera.media.fonts import drawable
+from chimera.media.layout import LAYOUTS, Layout
+from chimera.media.models import RenderJob
+from chimera.media.music import RATE, Samples
+from chimera.media.text import clean, without_emoji
+from chimera.media.theme import theme_for
+from chimera.media.timeline import Clip, Timeline, build
+from chimera.media.typeset import Page, typeset
+
+MAX_SECONDS = 600.0
+# Part of every segment's key: raise it when frames would come out differently for the same job.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is known before the first frame."""
+
+    job: RenderJob
+    timeline: Timeline
+    layout: Layout
+    page: Page
+    cues: tuple[tuple[Cue, ...], ...]
+    voices: tuple[Samples, ...]
+    settings: encode.VideoSettings
+    overlays: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+def make_plan(job: RenderJob, encoder: encode.Encoder) -> Plan:
+    """Lays the job out. Raises `VALIDATION_FAILED` for inputs that cannot be read, `VIDEO_TOO_LONG` over 600 s."""
+    layout = LAYOUTS[job.aspect]
+    theme = job.theme or theme_for(job.seed)
+    voices = tuple(audio.decode(s.audio) if s.audio is not None else np.zeros(0, dtype=np.float32) for s in job.scenes)
+    timeline = build(job, tuple(len(v) / RATE for v in voices), layout)
+    if timeline.seconds > MAX_SECONDS:
+        raise ChimeraError(
+            "VIDEO_TOO_LONG",
+            f"the video would last {timeline.seconds:.1f} s; at most {MAX_SECONDS:.0f} s",
+            {"seconds": timeline.seconds},
+        )
+    page = Page(
+        layout=layout, theme=theme, title=clean(job.title, limit=300), sources=job.sources, language=job.language,
+        seed=job.seed, clip_count=len(timeline.clips), fps=job.fps,
+    )  # fmt: skip
+    cues = tuple(
+        tuple(captions.make_cues(c.words, line_chars=layout.caption_line_chars, limit=c.seconds(job.fps) - 0.05))
+        for c in timeline.clips
+    )
+    settings = encode.VideoSettings.plan(
+        size=job.size, fps=job.fps, quality=job.quality_preset, seconds=timeline.seconds, max_bytes=job.max_bytes,
+        encoder=encoder,
+    )  # fmt: skip
+    overlays = tuple(typeset(c, q, page) for c, q in zip(timeline.clips, cues, strict=True))
+    pictures = [_picture_hash(clip.scene.image) for clip in timeline.clips]
+    keys = tuple(
+        _key(clip, timeline.clips[i - 1] if i else None, pictures, overlays[i], settings, theme.model_dump_json())
+        for i, clip in enumerate(timeline.clips)
+    )
+    return Plan(job, timeline, layout, page, cues, voices, settings, overlays, keys)
+
+
+def _picture_hash(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return sha256(path)
+    except OSError as error:
+        raise ChimeraError(
+            "VALIDATION_FAILED",
+            f"the scene's picture {path.name} cannot be read: {error.strerror}",
+            {"file": path.name},
+        ) from error
+
+
+def _key(
+    clip: Clip, before: Clip | None, pictures: list[str], overlay: str, settings: encode.VideoSettings, theme: str
+) -> str:
+    """The hash of all that a segment's frames depend on."""
+    made_of: dict[str, Any] = {
+        "version": VERSION, "frames": clip.frames, "motion": asdict(clip.motion), "picture": pictures[clip.index],
+        "scrim": clip.scene.scrim, "overlay": hashlib.sha256(overlay.encode("utf-8", "surrogatepass")).hexdigest(),
+        "settings": settings.key(), "theme": theme, "opencv": cv2.__version__,
+    }  # fmt: skip
+    if before is not None and clip.transition_frames:
+        made_of["before"] = [
+            before.frames,
+            asdict(before.motion),
+            pictures[before.index],
+            before.scene.scrim,
+            clip.transition_frames,
+        ]
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def write_captions(plan: Plan, work_dir: Path) -> tuple[Path, Path, Path]:
+    """The caption files beside the video: SRT, WebVTT, and the burned-in ASS of all clips."""
+    fps = plan.job.fps
+    cues = [
+        c
+        for clip, own in zip(plan.timeline.clips, plan.cues, strict=True)
+        for c in captions.shifted(own, clip.start(fps))
+    ]
+    texts = {
+        "captions.srt": captions.srt(cues),
+        "captions.vtt": captions.vtt(cues, plan.job.language),
+        "overlay.ass": "\n".join(f"; clip {i}\n{text}" for i, text in enumerate(plan.overlays)),
+    }
+    for name, text in texts.items():
+        temporary = work_dir / f".{name}.{os.getpid()}.tmp"
+        temporary.write_text(text, "utf-8")
+        temporary.replace(work_dir / name)
+    return work_dir / "captions.srt", work_dir / "captions.vtt", work_dir / "overlay.ass"
+
+
+def warnings_of(job: RenderJob) -> tuple[str, ...]:
+    """What a person should know of the picture: characters that no font here has."""
+    text = clean(job.title, limit=300) + " ".join(clean(s.narration) + clean(s.on_screen_text) for s in job.scenes)
+    missing = drawable(without_emoji(text))[1]
+    return (f"{missing} characters have no font on this machine and are only in the caption files",) if missing else ()
+
+
+def sha256(path: Path) -> str:
+    """The file's hash as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
