@@ -7,69 +7,27 @@ from typing import Any
 
 import click
 
-from chimera.bootstrap import parse
-from chimera.domain.options import RunOptions
 from chimera.errors import ChimeraError, error_class
 from chimera.settings import get_settings
 from chimera_local.cli import emit
+from chimera_local.cli.options import production_options, run_options
 from chimera_local.cli.progress import StageProgress
 from chimera_local.runs import continue_run, exit_code, follow, report, start_run
-from chimera_local.world import World, absolute_music, absolute_source, world
+from chimera_local.world import World, world
 
 
 @click.command()
-@click.option(
-    "--source",
-    "sources",
-    multiple=True,
-    help="hackernews, wikipedia, google_trends, rss, sample, file:PATH or a feed's address; repeat for several.",
-)
-@click.option("--topic", default="", help="Make a video about this rising topic rather than the best one.")
-@click.option("--duration", default=45, show_default=True, help="Seconds, 15–180.")
-@click.option("--aspect", type=click.Choice(["9:16", "16:9", "1:1"]), default="9:16", show_default=True)
-@click.option("--resolution", type=click.Choice(["360p", "720p", "1080p", "4k"]), default="1080p", show_default=True)
+@production_options
 @click.option(
     "--stop-at",
     type=click.Choice(["brief", "approval", "render", "judge"]),
     default=None,
     help="Stop after this stage.",
 )
-@click.option(
-    "--auto-approve", is_flag=True, help="Approve in advance what the judge puts to review; a reject stays a reject."
-)
-@click.option("--seed", default=0, help="Another number, another look.")
-@click.option("--music", default="", help="auto, off, a mood (calm, curious, upbeat, tense, warm, newsroom) or a FILE.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def run(
-    sources: tuple[str, ...],
-    topic: str,
-    duration: int,
-    aspect: str,
-    resolution: str,
-    stop_at: str | None,
-    auto_approve: bool,
-    seed: int,
-    music: str,
-    as_json: bool,
-) -> int:
-    """Carry one trend to a finished, judged, paid-for and published video."""
-    options = parse(
-        RunOptions,
-        {
-            "sources": [absolute_source(s) for s in sources],
-            "topic": topic,
-            "duration_seconds": duration,
-            "aspect": aspect,
-            "resolution": resolution,
-            "stop_at": stop_at or "",
-            "auto_approve": auto_approve,
-            "approved_by": "the person at the keyboard, in advance (--auto-approve)" if auto_approve else "",
-            # a person who names a source wants something made of it
-            "force": bool(sources),
-            "seed": seed,
-            "music": absolute_music(music),
-        },
-    )
+def run(stop_at: str | None, as_json: bool, **given: Any) -> int:
+    """Carry one trend, or your own words, to a finished, judged, paid-for and published video."""
+    options = run_options({**given, "stop_at": stop_at or ""})
     started = time.monotonic()
     with StageProgress() as progress, world(get_settings(), note=progress.update) as w:
         progress.done("database")

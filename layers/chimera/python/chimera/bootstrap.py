@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from chimera.adapters.postgres.tasks import PostgresTasks
     from chimera.adapters.postgres.trends import PostgresTrends
     from chimera.allowance_ports import AllowanceStore
+    from chimera.domain.options import OwnMaterial
     from chimera.ports import (
         Clock,
         ContentSigner,
@@ -249,12 +250,12 @@ class App:
             raise ChimeraError("NOT_FOUND", f"no provider of kind {kind!r} is installed", {"kind": kind})
         return min(found.values(), key=lambda p: (getattr(p, "priority", 100), p.name))
 
-    def source(self, name: str) -> Source:
-        """A source by a plugin's name, `file:PATH` or `rss:ADDRESS`; files only on a laptop."""
+    def source(self, name: str, material: OwnMaterial | None = None) -> Source:
+        """A source by a plugin's name, `file:PATH` or `rss:ADDRESS`; files only on a laptop. `own`: the run's material."""
         from chimera.adapters.sources.registry import open_source
 
         context = ProviderContext(settings=self.settings)
-        return open_source(name, context, allow_files=self.settings.world == "local")
+        return open_source(name, context, allow_files=self.settings.world == "local", material=material)
 
     def sentiment(self, text: str) -> float:
         """−1 to 1, advisory."""

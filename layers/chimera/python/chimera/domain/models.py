@@ -204,6 +204,7 @@ class Material(Model):
     duration_seconds: int = Field(default=45, ge=1, le=600)
     language: str = "en"
     seed: int = 0
+    script: str = Field(default="", max_length=5000, description="A person's own words, spoken as they stand")
 
 
 class Check(Model):

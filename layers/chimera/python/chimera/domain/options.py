@@ -6,13 +6,34 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from chimera.domain.models import Aspect, Model
 
 CAPTIONS = ("", "karaoke", "pop", "box", "minimal", "off")
 MUSIC = ("", "auto", "off", "calm", "curious", "upbeat", "tense", "warm", "newsroom")
 KEYLESS = ("hackernews", "wikipedia", "google_trends", "rss")
+
+
+class OwnMaterial(Model):
+    """What a person wants a video of: a text that a writer may use, or a script that is spoken as it stands."""
+
+    title: str = Field(default="", max_length=500)
+    text: str = Field(default="", max_length=5000, description="Material: a writer chooses from it")
+    script: str = Field(
+        default="",
+        max_length=5000,
+        description="Spoken to the letter; an empty line begins a scene, `# …` is shown with it",
+    )
+    url: str = Field(default="", max_length=2000, description="Where it comes from, cited as the source")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> OwnMaterial:
+        if not any(c.isalnum() for c in self.title + self.text + self.script):
+            raise ValueError("material: got no letter or digit, expected a title, a text or a script")
+        if self.text and self.script:
+            raise ValueError("material: got a text and a script, expected one of them")
+        return self
 
 
 class RunOptions(Model):
@@ -37,6 +58,7 @@ class RunOptions(Model):
     force: bool = Field(default=False, description="Make a topic again within its cool-down if nothing else is there")
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     music: str = Field(default="", max_length=4096, description="auto, off, a mood or file:PATH; empty: the persona's")
+    material: OwnMaterial | None = Field(default=None, description="Instead of trends: what the video is made from")
     template: str = Field(default="", max_length=200, description="NAME or NAME@VERSION; empty: the persona's")
     parameters: dict[str, str | int | float | bool] = Field(default={}, max_length=50, description="The template's own")
     assets: list[str] = Field(

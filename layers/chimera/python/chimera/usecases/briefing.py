@@ -20,7 +20,7 @@ from chimera.ports import PageReader, Writer
 from chimera.usecases.costs import metered
 from chimera.usecases.director import create_brief
 from chimera.usecases.production import MadeContent, approval_request_id, pixel_rate
-from chimera.usecases.speaking import FASTEST
+from chimera.usecases.speaking import FASTEST, WORDS_PER_MINUTE
 
 ENOUGH_WORDS = 120  # a trend whose own text is this long needs no page
 MOST_PAGES = 3
@@ -40,7 +40,9 @@ def write_brief(made: MadeContent, writers: Iterable[Writer], pages: PageReader)
         snippets, unread = read_pages(material, pages)
         material = material.model_copy(update={"snippets": snippets})
         draft, refused = write(material, writers)
-    seconds = expected_seconds(draft, options.duration_seconds)
+    if material.script:  # a person's own words take the time that they take
+        material = material.model_copy(update={"duration_seconds": natural_seconds(draft)})
+    seconds = expected_seconds(draft, material.duration_seconds)
     bound = production_upper_bound(seconds, height)
     size = frame_size(options.aspect, options.resolution)
     share = Decimal(pixel_rate(size, options.fps)) / pixel_rate(frame_size("16:9", options.resolution), 30)
@@ -69,7 +71,7 @@ def write_brief(made: MadeContent, writers: Iterable[Writer], pages: PageReader)
             "request_type": "compute",
             "request_cost": usd(bound),
             "projected_roi": str(brief.projected_roi),
-            "justification": f"Produce {options.duration_seconds} s of video: {brief.title}"[:500],
+            "justification": f"Produce {material.duration_seconds} s of video: {brief.title}"[:500],
             "currency": "USD",
         },
         "limits": production_limits(seconds, height),
@@ -82,6 +84,12 @@ def expected_seconds(draft: Draft, asked: int) -> int:
     """How long the video will be: as asked, unless even the fastest pace cannot say the script in that time."""
     spoken = len(draft.script.split()) * 60 / FASTEST
     return min(600, max(asked, round(spoken + unspoken_seconds(len(draft.scenes), has_outro=bool(draft.sources)))))
+
+
+def natural_seconds(draft: Draft) -> int:
+    """How long a script is at the usual pace: 1–600 s."""
+    spoken = len(draft.script.split()) * 60 / WORDS_PER_MINUTE
+    return max(1, min(600, round(spoken + unspoken_seconds(len(draft.scenes), has_outro=bool(draft.sources)))))
 
 
 def read_pages(material: Material, pages: PageReader) -> tuple[list[Snippet], list[dict[str, str]]]:
@@ -105,9 +113,13 @@ def read_pages(material: Material, pages: PageReader) -> tuple[list[Snippet], li
 
 
 def write(material: Material, writers: Iterable[Writer]) -> tuple[Draft, list[dict[str, str]]]:
-    """The first writer that can, by priority; who could not is noted. `VALIDATION_FAILED` (bad material) is final."""
+    """The first writer that can, by priority; who could not is noted. `VALIDATION_FAILED` (bad material) is final.
+
+    A person's own script goes only to who takes it as it stands (`speaks_script`).
+    """
     refused: list[dict[str, str]] = []
-    for writer in sorted(writers, key=lambda w: (w.priority, w.name)):
+    able = [w for w in writers if getattr(w, "speaks_script", False) == bool(material.script)]
+    for writer in sorted(able, key=lambda w: (w.priority, w.name)):
         try:
             return writer.write(material), refused
         except ChimeraError as error:

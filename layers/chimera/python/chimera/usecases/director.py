@@ -34,7 +34,7 @@ def create_brief(
     decimal strings in USD); `request_cost_micros` is what the CFO is asked for, which return is projected
     against. Raises `QUALITY_FAILED` for a script outside 100–500 words or 5000 characters.
     """
-    check_script(draft.script)
+    check_script(draft.script, own=bool(material.script))
     trend = material.trend
     expected, breakdown = estimate
     views = projected_views(trend.volume, Decimal(str(trend.rising_velocity)))
@@ -63,13 +63,14 @@ def create_brief(
     )
 
 
-def check_script(script: str) -> None:
-    """Hold the limits of a script; `QUALITY_FAILED` says what was found."""
+def check_script(script: str, *, own: bool = False) -> None:
+    """Hold the limits of a script; `QUALITY_FAILED` says what was found. A person's `own` may have one word or many."""
     words = len(script.split())
-    if not MIN_WORDS <= words <= MAX_WORDS or len(script) > MAX_CHARACTERS:
+    least, most = (1, MAX_CHARACTERS) if own else (MIN_WORDS, MAX_WORDS)
+    if not least <= words <= most or len(script) > MAX_CHARACTERS + (own and script.count("\n\n") * 2):
         raise ChimeraError(
             "QUALITY_FAILED",
-            f"script: got {words} words, {len(script)} characters; expected {MIN_WORDS}–{MAX_WORDS} words"
+            f"script: got {words} words, {len(script)} characters; expected {least}–{most} words"
             f" and at most {MAX_CHARACTERS} characters",
             {"words": words, "characters": len(script)},
         )

@@ -48,6 +48,7 @@ def open_task(
             "profile": profile,
             "duration_seconds": event.options.duration_seconds,
             "language": persona.language,
+            "script": event.options.material.script if event.options.material else "",
             "seed": event.options.seed or int(hashlib.sha256(scope.content_id.encode()).hexdigest()[:6], 16),
         }
     )

@@ -38,6 +38,8 @@ def begin_run(event: BeginRun, runs: RunRows, *, rss_configured: bool) -> dict[s
     """Enter the run; no source named means every keyless one that is configured."""
     sources = event.options.sources or [name for name in KEYLESS if name != "rss" or rss_configured]
     options = event.options.model_copy(update={"sources": sources})
+    if event.options.material is not None:  # a person's own material is made, covered lately or not
+        options = event.options.model_copy(update={"sources": ["own"], "force": True})
     # the row keeps what was asked for: a resumed run starts the same execution again, with the same input
     row = runs.begin(event.run_id, event.execution_id, event.options.model_dump(mode="json"))
     return {"tenant_id": event.tenant_id, "run_id": str(row["id"]), "options": options.model_dump(mode="json")}

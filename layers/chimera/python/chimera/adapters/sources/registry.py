@@ -10,13 +10,17 @@ from chimera.errors import ChimeraError
 from chimera.plugins.loader import provider
 
 if TYPE_CHECKING:
+    from chimera.domain.options import OwnMaterial
     from chimera.plugins.hookspecs import ProviderContext
     from chimera.ports import Source
 
 
-def open_source(name: str, context: ProviderContext, *, allow_files: bool) -> Source:
+def open_source(
+    name: str, context: ProviderContext, *, allow_files: bool, material: OwnMaterial | None = None
+) -> Source:
     """The source of that name; NOT_FOUND says which there are.
 
+    `own` is the person's own `material`, which comes with the run.
     `allow_files` is for whoever may read this machine's files anyway (the command line); a name from the
     network is not allowed to (FORBIDDEN).
     """
@@ -28,6 +32,10 @@ def open_source(name: str, context: ProviderContext, *, allow_files: bool) -> So
         from chimera.adapters.sources.file import FileSource
 
         return FileSource(_path(name))
+    if name == "own":
+        from chimera.adapters.sources.own import OwnSource
+
+        return OwnSource(material)
     if name.startswith(("http://", "https://")):
         name = f"rss:{name}"
     if name.startswith("rss:"):

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import wave
 from bisect import bisect_right
@@ -18,6 +14,7 @@ import numpy as np
 
 from chimera.adapters.voices.lexicon import Lexicon
 from chimera.adapters.voices.normalise import spoken_words
+from chimera.adapters.voices.workers import ask
 from chimera.errors import ChimeraError
 from chimera.media.models import VoiceResult, Word
 from chimera.media.text import clean
@@ -84,7 +81,8 @@ class EspeakVoice:
                 f"text has {len(text)} characters; at most {MAX_CHARACTERS} are spoken",
                 {"text": len(text)},
             )
-        name = _ALIASES.get(voice.lower(), voice)
+        base, _, variant = voice.partition("+")
+        name = _ALIASES.get(base.lower(), base) + (f"+{variant}" if variant else "")
         sayings = Lexicon(lexicon)
         pairs = spoken_words(clean(text, limit=MAX_CHARACTERS), voice, sayings)
         script, starts = _script(pairs)
@@ -124,26 +122,9 @@ def _script(pairs: list[tuple[str, str]]) -> tuple[str, list[int]]:
 
 
 def _ask_worker(request: dict[str, Any]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "chimera.adapters.voices.espeak_worker"]
-    try:
-        done = subprocess.run(
-            command,
-            input=json.dumps(request).encode(),
-            capture_output=True,
-            timeout=_TIMEOUT_SECONDS,
-            env={"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ChimeraError("PROVIDER_TIMEOUT", f"espeak-ng took over {_TIMEOUT_SECONDS:.0f} s") from error
-    if done.returncode != 0:
-        reason = done.stderr.decode("utf-8", "replace")[-500:]
-        if "No space left" in reason:
-            raise ChimeraError("INTERNAL", "the disk is full; free some space and run again", {"reason": "disk_full"})
-        raise ChimeraError(
-            "PROVIDER_REJECTED", f"the espeak-ng worker ended with {done.returncode}", {"stderr": reason}
-        )
-    answer: dict[str, Any] = json.loads(done.stdout)
+    answer = ask(
+        "chimera.adapters.voices.espeak_worker", request, timeout=_TIMEOUT_SECONDS, what="espeak-ng"
+    )
     if "error" in answer:
         code = "VALIDATION_FAILED" if answer.get("unknown_voice") else "PROVIDER_REJECTED"
         raise ChimeraError(code, str(answer["error"]), {"voice": request["voice"]})

@@ -2,7 +2,7 @@
 
 Request: `{text, voice, rate, pitch, range, word_gap, out}`. Answer: `{sample_rate, samples, cpu_seconds, words, ends}`;
 `words` are `[character position from 0, length, milliseconds]`, `ends` the milliseconds at which clauses end. A refused
-request answers `{"error": …}`. Standard library only, so that nothing of Chimera is linked with the library.
+request answers `{"error": …}`. `{pronounce: [words], voice}` answers `{ipa: [one for each]}`. Standard library only, so that nothing of Chimera is linked with the library.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _SYNCHRONOUS = 2
 _DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
 _PHONEMES = 0x100  # [[…]] in the text are phonemes
+_IPA = 0x02
 _END_PAUSE = 0x1000
 _EVENT_LIST_TERMINATED, _EVENT_WORD, _EVENT_END = 0, 1, 5
 _RATE, _PITCH, _RANGE, _WORD_GAP = 1, 3, 4, 7
@@ -99,9 +100,32 @@ def speak(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def pronounce(request: dict[str, Any]) -> dict[str, Any]:
+    """The IPA of each word of `request["pronounce"]`, without separators."""
+    library = ctypes.CDLL(espeakng_loader.get_library_path())
+    rate = library.espeak_Initialize(_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), _DONT_EXIT)
+    if rate <= 0:
+        return {"error": f"espeak-ng could not start ({rate})"}
+    if library.espeak_SetVoiceByName(str(request["voice"]).encode()) != 0:
+        return {"error": f"espeak-ng has no voice {request['voice']!r}", "unknown_voice": True}
+    translate = library.espeak_TextToPhonemes
+    translate.restype = ctypes.c_char_p
+    translate.argtypes = [ctypes.POINTER(ctypes.c_char_p), ctypes.c_int, ctypes.c_int]
+    answers = []
+    for word in request["pronounce"]:
+        text = ctypes.c_char_p(str(word).replace("\0", "").encode("utf-8"))
+        clauses = []
+        while text.value is not None:  # one clause a call; the last one sets the pointer to NULL
+            clauses.append((translate(ctypes.byref(text), _CHARS_UTF8, _IPA) or b"").decode("utf-8", "replace"))
+        answers.append(" ".join(clauses))
+    library.espeak_Terminate()
+    return {"ipa": answers}
+
+
 def main() -> int:
     """Reads the request, writes the answer; 0 whenever there is an answer."""
-    answer = speak(json.loads(sys.stdin.read()))
+    request = json.loads(sys.stdin.read())
+    answer = pronounce(request) if "pronounce" in request else speak(request)
     sys.stdout.write(json.dumps(answer))
     return 0
 

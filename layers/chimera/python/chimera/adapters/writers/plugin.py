@@ -17,7 +17,13 @@ def _offline(context: ProviderContext) -> Writer:
     return OfflineWriter()
 
 
+def _own_script(context: ProviderContext) -> Writer:
+    from chimera.adapters.writers.own_script import OwnScriptWriter
+
+    return OwnScriptWriter()
+
+
 @hookimpl
 def chimera_writers() -> list[Callable[[ProviderContext], Writer]]:
-    """The offline writer."""
-    return [_offline]
+    """The offline writer, and the one that takes a person's own script as it stands."""
+    return [_offline, _own_script]
