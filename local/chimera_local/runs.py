@@ -18,9 +18,10 @@ POLL_SECONDS = 0.3
 WAITING = ("waiting_review", "waiting_approval")
 
 
-def start_run(world: World, options: RunOptions) -> str:
-    """Start the supervisor; gives the run's id. The row is entered before, so that the run can always be found."""
-    run_id = new_id()
+def start_run(world: World, options: RunOptions, run_id: str = "") -> str:
+    """Start the supervisor; gives the run's id, the given one or a new one. The row is entered before, so that the run
+    can always be found; a run that is entered already is not begun twice."""
+    run_id = run_id or new_id()
     world.app.runs(world.tenant).begin(run_id, f"supervisor:{run_id}", options.model_dump(mode="json"))
     continue_run(world, run_id)
     return run_id
@@ -50,21 +51,27 @@ def follow(
 ) -> dict[str, Any]:
     """Wait until the run has ended or waits for a person; gives its row."""
     while True:
-        description = world.workflows.describe(f"supervisor:{run_id}")
-        row = world.app.runs(world.tenant).get(run_id)
         on_stages(stages_of(events_of(world, run_id)))
         part = render_progress(world, run_id)
         if part is not None:
             on_render(part)
-        if description["status"] != "RUNNING":
-            if row["status"] == "running":  # the machine ended without closing the books
-                error = explain(str(description.get("error")), str(description.get("cause") or ""))
-                world.app.runs(world.tenant).set_status(run_id, "failed", error=error)
-                row = world.app.runs(world.tenant).get(run_id)
-            return row
-        if row["status"] in WAITING and waits_for_person(world, run_id):
+        row = ended(world, run_id)
+        if row is not None:
             return row
         time.sleep(POLL_SECONDS)
+
+
+def ended(world: World, run_id: str) -> dict[str, Any] | None:
+    """The row of a run that has ended or waits for a person; None while it goes on by itself."""
+    description = world.workflows.describe(f"supervisor:{run_id}")
+    row = world.app.runs(world.tenant).get(run_id)
+    if description["status"] != "RUNNING":
+        if row["status"] == "running":  # the machine ended without closing the books
+            error = explain(str(description.get("error")), str(description.get("cause") or ""))
+            world.app.runs(world.tenant).set_status(run_id, "failed", error=error)
+            row = world.app.runs(world.tenant).get(run_id)
+        return row
+    return row if row["status"] in WAITING and waits_for_person(world, run_id) else None
 
 
 def waits_for_person(world: World, run_id: str) -> bool:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from chimera.media import ass
 from chimera.media.captions import make_cues
-from chimera.media.fonts import ass_size, drawable, text_width, wrap
+from chimera.media.flow import wrap
+from chimera.media.fonts import ass_size, drawable, text_width
 from chimera.media.layout import LAYOUTS
 from chimera.media.models import RenderJob, RenderScene, Word
 from chimera.media.text import MAX_TITLE, clean, is_rtl, shorten, source_name, source_names, without_emoji

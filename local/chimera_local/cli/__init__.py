@@ -20,6 +20,7 @@ class Lazy(click.Group):
     COMMANDS: ClassVar[dict[str, str]] = {
         "run": "run:run",
         "resume": "run:resume",
+        "batch": "batch:batch",
         "up": "up:up",
         "scan": "scan:scan",
         "review": "review:review",

@@ -29,7 +29,7 @@ SHORT_SIDE = 360
 """The picture's shorter side as the detectors see it, in pixels; nothing is enlarged."""
 CELLS = (28, 16)
 """Rows and columns of the picture's cells in which flashes are looked for (swapped for a wide picture)."""
-MOST_SAMPLES = 120
+MOST_SAMPLES = 60
 """Pictures that are kept for the measures of quality."""
 SOUND_RATE = 8_000
 _DAMAGE = re.compile(
@@ -98,7 +98,7 @@ def _command(
     seen = pictures[0].filter("blackdetect", d=SHORTEST_SEEN, pix_th=BLACK_PIXEL, pic_th=BLACK_PICTURE)
     seen = seen.filter("freezedetect", n=f"{FREEZE_NOISE_DB}dB", d=1.0)
     grid = pictures[1].filter("scale", *cells, flags="area").filter("format", "rgb24")
-    every = max(0.5, seconds / MOST_SAMPLES)
+    every = max(0.25, seconds / MOST_SAMPLES)
     chosen = pictures[2].filter("select", f"isnan(prev_selected_t)+gte(t-prev_selected_t,{every:.3f})")
     raw = {"format": "rawvideo", "fps_mode": "passthrough"}
     measured = [seen]

@@ -1,44 +1,46 @@
-"""Measures a finished file: one decoding pass by ffmpeg's detectors, a probe of the container, the captions' figures."""
+"""Measures a finished file: a probe of the container, one decoding pass, the captions' figures, and the quality score."""
 
 from __future__ import annotations
 
-import re
 import statistics
 import struct
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import av
-import ffmpeg
 from pydantic import BaseModel, ConfigDict
 
 from chimera.domain.models import Check
 from chimera.errors import ChimeraError
-from chimera.media import captions, process
-from chimera.media.audio import parse_ebur128
+from chimera.media import captions
+from chimera.media.decode import SOUND_RATE, decode
+from chimera.media.flashes import count_flashes
+from chimera.media.picture_measures import measure_pictures
+from chimera.media.quality import Quality, score
+from chimera.media.speech import channel_levels, hold_against_captions
 from chimera.media.technical import Limits, evaluate
 from chimera.media.text import clean
 
-# Calibrated on our own renders. Freeze: a slow zoom differs by −55 dB within 0.9 s at the latest, a still card, encoded,
-# not even across its key frames. Silence: a spoken pause over the music bed stays above −50 dB. Clipping: sound that
-# was cut at full scale keeps over 0.1 % of its samples there after AAC; a limited master has none.
-FREEZE_NOISE_DB = -55
-BLACK_PIXEL, BLACK_PICTURE = 0.06, 0.985
-SILENCE_DB = -50
-FULL_SCALE = 0.985
-_SHORTEST_SEEN = 0.25
+Cues = list[tuple[float, float, str]]
+# names of ITU-T H.273's numbers, as far as they are met
+_PRIMARIES = {1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020"}
+_TRANSFER = {1: "bt709", 6: "smpte170m", 13: "srgb", 14: "bt2020-10", 16: "pq", 18: "hlg"}
+_MATRIX = {0: "rgb", 1: "bt709", 5: "bt470bg", 6: "smpte170m", 9: "bt2020nc"}
+_RANGE = {1: "tv", 2: "pc"}
 
 
 class TechnicalReport(BaseModel):
-    """What was measured (numbers, names, None for what could not be) and the checks made from it."""
+    """What was measured (numbers, names, None for what could not be), the checks made from it, and the quality score."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     measurements: dict[str, Any]
     limits: dict[str, Any]
     checks: tuple[Check, ...]
+    quality: Quality
 
     @property
     def problems(self) -> tuple[Check, ...]:
@@ -52,11 +54,13 @@ def inspect(
     vtt: Path | None = None,
     narration: str | None = None,
     expected: Limits | dict[str, Any] | None = None,
+    fits: Sequence[float] = (),
 ) -> TechnicalReport:
     """Measures `video` and its captions and holds them against the limits (`expected`: a `Limits` or its fields).
 
-    A file that is no video is not an error: its measurements are None, and the checks say so. Raises `NOT_FOUND` if
-    there is no such file and `VALIDATION_FAILED` for an unknown limit.
+    `fits`: how well each scene's picture fits its sentence, 0–1, where that is known. A file that is no video is not an
+    error: its measurements are None, and the checks say so. Raises `NOT_FOUND` if there is no such file and
+    `VALIDATION_FAILED` for an unknown limit.
     """
     if not video.is_file():
         raise ChimeraError("NOT_FOUND", f"there is no file {video.name}", {"file": video.name})
@@ -64,14 +68,16 @@ def inspect(
         limits = expected if isinstance(expected, Limits) else Limits(**(expected or {}))
     except TypeError as error:
         raise ChimeraError("VALIDATION_FAILED", f"unknown limit: {error}") from error
+    cues = _cues(vtt)
     found: dict[str, Any] = {"size_bytes": video.stat().st_size, "faststart": _faststart(video)}
     found |= _probe(video)
+    found |= _captions(cues, narration, found.get("duration_seconds"))
     if found.get("video_codec") is not None:
-        found |= _decode(
-            video, has_audio=found.get("audio_codec") is not None, seconds=found.get("duration_seconds") or 0.0
-        )
-    found |= _captions(vtt, narration)
-    return TechnicalReport(measurements=found, limits=asdict(limits), checks=tuple(evaluate(found, limits)))
+        found |= _decoded(video, found, cues)
+    checks = tuple(evaluate(found, limits))
+    return TechnicalReport(
+        measurements=found, limits=asdict(limits), checks=checks, quality=score(found, checks, fits=fits)
+    )
 
 
 def _probe(video: Path) -> dict[str, Any]:
@@ -99,6 +105,7 @@ def _probe(video: Path) -> dict[str, Any]:
                 "pix_fmt": seen.pix_fmt,
                 "width": seen.width,
                 "height": seen.height,
+                "colour": _colour(seen),
             }
             times = sorted(packet.pts for packet in container.demux(pictures) if packet.pts is not None)
             base = float(pictures.time_base or 0)
@@ -109,59 +116,49 @@ def _probe(video: Path) -> dict[str, Any]:
                 rate = 1 / (step * base)
                 found["fps"] = round(rate) if abs(rate - round(rate)) < 0.01 else round(rate, 3)
                 found["duration_seconds"] = round((times[-1] - times[0] + step) * base, 3)
+                if pictures.duration is not None:  # what the index says, against what is there
+                    stated = float(pictures.duration * base)
+                    found["missing_seconds"] = round(max(0.0, stated - found["duration_seconds"]), 3)
                 if sound is not None and sound.duration is not None:
-                    length = float(sound.duration * (sound.time_base or 0))
-                    found["av_difference_seconds"] = round(abs(length - found["duration_seconds"]), 3)
+                    found["av_difference_seconds"] = _apart(sound, times[0] * base, found["duration_seconds"])
             return found
     except (av.FFmpegError, OSError, ValueError):
         return {"container": "unreadable"}
 
 
-def _decode(video: Path, *, has_audio: bool, seconds: float) -> dict[str, Any]:
-    """One pass over pictures (at a third of the size, where nothing sought is lost) and sound."""
-    source = ffmpeg.input(f"file:{video.name}", threads=2)
-    pictures = source.video.filter("scale", "trunc(iw/6)*2", "trunc(ih/6)*2", flags="area")
-    pictures = pictures.filter("blackdetect", d=_SHORTEST_SEEN, pix_th=BLACK_PIXEL, pic_th=BLACK_PICTURE)
-    pictures = pictures.filter("freezedetect", n=f"{FREEZE_NOISE_DB}dB", d=1.0)
-    outputs = [pictures]
+def _colour(seen: Any) -> str:
+    """Primaries/transfer/matrix/range by name, `unknown` for what the file does not say."""
+    parts = ((_PRIMARIES, seen.color_primaries), (_TRANSFER, seen.color_trc), (_MATRIX, seen.colorspace), (_RANGE, seen.color_range))  # fmt: skip
+    return "/".join(names.get(int(value), "unknown" if int(value) in {0, 2} else str(int(value))) for names, value in parts)
+
+
+def _apart(sound: Any, first: float, seconds: float) -> float:
+    """How far picture and sound are apart, in seconds: at the start or at the end, whichever is more."""
+    base = float(sound.time_base or 0)
+    begins = float((sound.start_time or 0) * base)
+    ends = begins + float(sound.duration * base)
+    return round(max(abs(begins - first), abs(ends - first - seconds)), 3)
+
+
+def _decoded(video: Path, known: dict[str, Any], cues: Cues | None) -> dict[str, Any]:
+    """All that takes decoding, from one pass."""
+    seconds = known.get("duration_seconds") or 0.0
+    has_audio = known.get("audio_codec") is not None
+    if not known["width"] or not known["height"]:
+        return {"decode_error": "the picture has no size"}
+    passed = decode(video, has_audio=has_audio, seconds=seconds, size=(known["width"], known["height"]))
+    found = dict(passed.found)
+    if "decode_error" in found:
+        return found
+    lost = max(0, known["frames"] - found["decoded_frames"])
+    found["damaged"] = max(lost, found.pop("damage_reports"))
+    found |= count_flashes(passed.cells, float(known.get("fps") or 0))
+    found |= measure_pictures(passed.samples, passed.cells, seconds)
     if has_audio:
-        sound = source.audio.filter("silencedetect", n=f"{SILENCE_DB}dB", d=_SHORTEST_SEEN)
-        sound = sound.filter("ebur128", peak="true", framelog="quiet")
-        # 1 for a sample at full scale, else 0: the mean square of that is their share
-        at_full_scale = f"gte(max(abs(val(0)),abs(val(1))),{FULL_SCALE})"
-        sound = sound.filter("aeval", at_full_scale, channel_layout="mono")
-        sound = sound.filter("astats", measure_perchannel="none", measure_overall="RMS_level")
-        outputs.append(sound)
-    command = process.command(ffmpeg.output(*outputs, "-", format="null"))
-    try:
-        _, text = process.run(command, cwd=video.resolve().parent)
-    except ChimeraError as error:
-        if error.details.get("reason") != "ffmpeg":
-            raise
-        return {"decode_error": str(error.details.get("stderr", ""))[-300:]}
-    found: dict[str, Any] = {
-        "longest_black_seconds": _longest(text, "black_start:", "black_duration:", seconds),
-        "longest_freeze_seconds": _longest(text, "freeze_start: ", "freeze_duration: ", seconds),
-    }
-    if has_audio:
-        loudness = parse_ebur128(text)
-        share = re.search(r"RMS level dB: (-?[\d.]+|-inf)", text)
-        found |= {
-            "longest_silence_seconds": _longest(text, "silence_start: ", "silence_duration: ", seconds),
-            "loudness_lufs": loudness.integrated, "true_peak_dbtp": loudness.true_peak, "loudness_range_lu": loudness.range_lu,
-            "clipped_share": None if share is None else round(10 ** (float(share[1]) / 10), 6),
-        }  # fmt: skip
+        found |= channel_levels(passed.sound)
+        if cues is not None:
+            found |= hold_against_captions(passed.sound, SOUND_RATE, cues)
     return found
-
-
-def _longest(text: str, start: str, duration: str, seconds: float) -> float:
-    """The longest stretch a detector reported; one that had not ended when the file did counts to the file's end."""
-    number = r"(-?[\d.]+)"
-    durations = [float(value) for value in re.findall(re.escape(duration) + number, text)]
-    starts = [float(value) for value in re.findall(re.escape(start) + number, text)]
-    if len(starts) > len(durations):
-        durations.append(max(seconds - starts[-1], 0.0))
-    return round(max(durations, default=0.0), 3)
 
 
 def _faststart(video: Path) -> bool | None:
@@ -184,17 +181,23 @@ def _faststart(video: Path) -> bool | None:
     return None
 
 
-def _captions(vtt: Path | None, narration: str | None) -> dict[str, Any]:
+def _cues(vtt: Path | None) -> Cues | None:
+    if vtt is None or not vtt.is_file():
+        return None
+    return captions.parse_vtt(vtt.read_text("utf-8", errors="replace"))
+
+
+def _captions(cues: Cues | None, narration: str | None, seconds: float | None) -> dict[str, Any]:
     """Coverage of the narration, reading speeds, shortest cue; None without captions, or without anything to say."""
     said = clean(narration) if narration is not None else None
-    if vtt is None or not vtt.is_file():
+    if cues is None:
         missing: dict[str, Any] = {"caption_coverage": None if said is None else (1.0 if not said else 0.0)}
         return missing | dict.fromkeys(
-            ("caption_cues", "max_chars_per_second", "median_chars_per_second", "shortest_cue_seconds")
-        )
-    cues = captions.parse_vtt(vtt.read_text("utf-8", errors="replace"))
+            ("caption_cues", "max_chars_per_second", "median_chars_per_second", "shortest_cue_seconds",
+             "captions_beyond_seconds", "captions_off_seconds", "longest_uncaptioned_seconds")
+        )  # fmt: skip
     speeds = [len(text.replace("\n", " ")) / max(end - start, 1e-3) for start, end, text in cues]
-    return {
+    found = {
         "caption_coverage": None
         if said is None
         else round(captions.coverage(said, " ".join(text for *_, text in cues)), 4),
@@ -203,4 +206,10 @@ def _captions(vtt: Path | None, narration: str | None) -> dict[str, Any]:
         "max_chars_per_second": round(max(speeds, default=0.0), 2),
         "median_chars_per_second": round(statistics.median(speeds), 2) if speeds else 0.0,
         "shortest_cue_seconds": round(min((end - start for start, end, _ in cues), default=1.0), 3),
+        "captions_beyond_seconds": None
+        if seconds is None
+        else round(max([0.0, *(max(end - seconds, -start) for start, end, _ in cues)]), 3),
     }
+    if not cues and said == "":  # nobody speaks, and that is as it should be
+        found |= {"captions_off_seconds": 0.0, "longest_uncaptioned_seconds": 0.0}
+    return found

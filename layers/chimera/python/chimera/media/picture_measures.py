@@ -16,8 +16,9 @@ _APART_SECONDS = 4.0
 def measure_pictures(samples: NDArray[np.uint8], cells: NDArray[np.uint8], seconds: float) -> dict[str, Any]:
     """Medians over the sampled pictures; None without any.
 
-    `picture_contrast`: standard deviation of luma as a part of 255. `picture_sharpness`: the steepest one in a hundred
-    steps of luma between neighbours of the picture at 360 lines, as a part of 255. `picture_detail`: the part of 60
+    `picture_contrast`: standard deviation of luma as a part of 255. `picture_sharpness`: each of 60 tiles'
+    steepest step of luma between neighbours of the picture at 360 lines, their median, as a part of 255 (a title or a
+    caption is sharp in its own tiles only). `picture_detail`: the part of the
     tiles that show something. `picture_variety`: the mean difference of colour (0–1) between pictures four seconds apart.
     """
     if not len(samples):
@@ -32,14 +33,15 @@ def measure_pictures(samples: NDArray[np.uint8], cells: NDArray[np.uint8], secon
 
 
 def _one(picture: NDArray[np.uint8]) -> tuple[float, float, float]:
-    luma = picture.astype(np.float32)
-    steps = np.abs(np.diff(luma, axis=1))[: len(luma) - 1, :] + np.abs(np.diff(luma, axis=0))[:, : luma.shape[1] - 1]
+    luma = picture.astype(np.int16)
     rows, columns = _TILES if luma.shape[0] >= luma.shape[1] else _TILES[::-1]
-    high, wide = luma.shape[0] // rows, luma.shape[1] // columns
+    high, wide = (luma.shape[0] - 1) // rows, (luma.shape[1] - 1) // columns
     if not high or not wide:
         return float(luma.std()) / 255, 0.0, 0.0
-    tiles = luma[: high * rows, : wide * columns].reshape(rows, high, columns, wide).std(axis=(1, 3))
-    return float(luma.std()) / 255, float(np.percentile(steps, 99)) / 510, float((tiles >= _DETAIL).mean())
+    steps = np.maximum(np.abs(np.diff(luma, axis=1))[:-1], np.abs(np.diff(luma, axis=0))[:, :-1])
+    steepest = steps[: high * rows, : wide * columns].reshape(rows, high, columns, wide).max(axis=(1, 3))
+    tiles = luma[: high * rows, : wide * columns].reshape(rows, high, columns, wide).std(axis=(1, 3), dtype=np.float32)
+    return float(luma.std()) / 255, float(np.median(steepest)) / 255, float((tiles >= _DETAIL).mean())
 
 
 def _variety(cells: NDArray[np.uint8], seconds: float) -> float:

@@ -12,7 +12,7 @@ HOP_SECONDS = 0.02
 _BAND_HZ = (300, 3400)
 # in dB: under the loudest tenth a frame is a pause; under the speaking level half a second is no speech. A music bed that
 # comes up between sentences is 9 dB below the voice or more.
-_PAUSE_DB = 14.0
+_PAUSE_DB = 6.0
 _SPEECH_DB = 5.0
 _BRIDGED_SECONDS, _SHORTEST_SECONDS = 0.25, 0.1
 _GAP_SECONDS = 0.15

@@ -11,6 +11,18 @@ from chimera.domain.models import Check
 PROVIDER = "technical"
 Severity = Literal["review", "reject"]
 
+COLOUR = "bt709/bt709/bt709/tv"
+"""Primaries, transfer, matrix and range that every platform takes; anything else is shown in wrong colours somewhere."""
+MENDABLE = frozenset(
+    f"technical.{name}"
+    for name in (
+        "black_frames", "frozen_picture", "flashes", "red_flashes", "silence", "clipping", "loudness", "true_peak",
+        "complete", "decodable",
+    )
+)  # fmt: skip
+"""Checks that another seed may mend: it changes pictures and music, and writes the file anew. All others stay as they are,
+because the script, the voice and the settings do."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -32,10 +44,18 @@ class Limits:
     max_freeze_seconds: float = 2.0
     max_silence_seconds: float = 2.0
     max_clipped_share: float = 0.0002
+    # flashes within any second over a quarter of the picture (WCAG 2.3.1)
+    max_flashes_per_second: float = 3.0
+    # the quieter channel under the louder one
+    max_channel_difference_db: float = 20.0
     min_caption_coverage: float = 0.98
     max_chars_per_second: float = 25.0
     median_chars_per_second: float = 20.0
     shortest_cue_seconds: float = 0.3
+    # cues against the starts of speech in the sound; speech with no cue; a cue before the video's start or after its end
+    max_captions_off_seconds: float = 0.15
+    max_uncaptioned_seconds: float = 1.0
+    max_captions_beyond_seconds: float = 0.1
 
 
 def limits_from(values: Mapping[str, Any] | Limits | None) -> Limits:
@@ -68,9 +88,16 @@ def evaluate(measurements: Mapping[str, Any], limits: Mapping[str, Any] | Limits
         _at_most("file_size", m.get("size_bytes"), limits.max_bytes, "bytes", "reject"),
         _at_most("duration_maximum", m.get("duration_seconds"), limits.max_seconds, "s", "reject"),
         _at_least("duration_minimum", m.get("duration_seconds"), limits.min_seconds, "s", "reject"),
-        _at_most("av_sync", m.get("av_difference_seconds"), 0.2, "s apart", "review"),
+        _exact("colour", m.get("colour"), COLOUR, "review"),
+        _at_most("complete", m.get("missing_seconds"), _frame(m), "s of the stated length missing", "review"),
+        _at_most("decodable", m.get("damaged"), 0, "damaged frames", "review"),
+        _at_most("av_sync", m.get("av_difference_seconds"), _frame(m), "s apart", "review"),
         _at_most("black_frames", m.get("longest_black_seconds"), limits.max_black_seconds, "s black", "review"),
         _at_most("frozen_picture", m.get("longest_freeze_seconds"), limits.max_freeze_seconds, "s still", "review"),
+        _at_most("flashes", m.get("general_flashes_per_second"), limits.max_flashes_per_second, "flashes in a second", "review"),
+        _at_most("red_flashes", m.get("red_flashes_per_second"), limits.max_flashes_per_second, "red flashes in a second", "review"),
+        _exact("stereo", m.get("channels"), 2, "review"),
+        _at_most("dead_channel", m.get("channel_difference_db"), limits.max_channel_difference_db, "dB between the channels", "review"),
         _at_most("silence", m.get("longest_silence_seconds"), limits.max_silence_seconds, "s silent", "review"),
         _at_most("clipping", m.get("clipped_share"), limits.max_clipped_share, "of the samples at full scale", "review"),
         _near("loudness", m.get("loudness_lufs"), limits.loudness_lufs, limits.loudness_tolerance, "LUFS"),
@@ -79,6 +106,9 @@ def evaluate(measurements: Mapping[str, Any], limits: Mapping[str, Any] | Limits
         _at_most("reading_speed", m.get("max_chars_per_second"), limits.max_chars_per_second, "characters/s", "review"),
         _at_most("reading_speed_median", m.get("median_chars_per_second"), limits.median_chars_per_second, "characters/s", "review"),
         _at_least("shortest_caption", m.get("shortest_cue_seconds"), limits.shortest_cue_seconds, "s", "review"),
+        _at_most("captions_within", m.get("captions_beyond_seconds"), limits.max_captions_beyond_seconds, "s outside the video", "review"),
+        _at_most("captions_in_time", m.get("captions_off_seconds"), limits.max_captions_off_seconds, "s from the speech", "review"),
+        _at_most("speech_captioned", m.get("longest_uncaptioned_seconds"), limits.max_uncaptioned_seconds, "s of speech without a cue", "review"),
     ]  # fmt: skip
     for name, key, wanted in (
         ("width", "width", limits.width),
@@ -103,6 +133,11 @@ def _check(name: str, passed: bool | None, evidence: str, severity: Severity) ->
         name=f"technical.{name}", category="technical", score=1.0 if passed else 0.0, threshold=1.0, passed=passed,
         evidence=evidence, provider=PROVIDER, severity=severity,
     )  # fmt: skip
+
+
+def _frame(measurements: Mapping[str, Any]) -> float:
+    """One frame's time in seconds, and a millisecond of rounding; a 24th where the rate is not known."""
+    return 1 / float(measurements.get("fps") or 24) + 0.001
 
 
 def _exact(name: str, value: Any, wanted: Any, severity: Severity) -> Check:

@@ -92,3 +92,38 @@ def source_names(sources: tuple[str, ...] | list[str], *, limit: int = 5) -> lis
         if name:
             names.setdefault(name, None)
     return list(names)[:limit]
+
+
+_THAI_LEADING = frozenset("เแโใไເແໂໃໄ")  # written before the consonant they belong to
+_HANGUL_JAMO = range(0x1100, 0x1200)
+
+
+def graphemes(text: str) -> list[str]:
+    """What a reader sees as single characters (Unicode text segmentation, simplified): marks, joiners, flags and Hangul
+    jamo stay with their base, a Thai or Lao leading vowel with its consonant, a Khmer or Indic conjunct in one piece."""
+    found: list[str] = []
+    for char in text:
+        if found and _continues(found[-1], char):
+            found[-1] += char
+        else:
+            found.append(char)
+    return found
+
+
+def _continues(cluster: str, char: str) -> bool:
+    code, last = ord(char), cluster[-1]
+    if code < 0x300:
+        return False
+    if code in {0x200D, 0x20E3} or 0xFE00 <= code <= 0xFE0F or 0x1F3FB <= code <= 0x1F3FF:
+        return True
+    if unicodedata.category(char) in {"Mn", "Mc", "Me"} or char in "ะาำຳະາ":
+        return not last.isspace()
+    if last == "\u200d":
+        return True
+    if unicodedata.combining(last) == 9 or last == "\u17d2":  # a virama joins the next consonant
+        return unicodedata.category(char) == "Lo"
+    if cluster in _THAI_LEADING:
+        return unicodedata.category(char) == "Lo"
+    if code in range(0x1F1E6, 0x1F200):
+        return len(cluster) == 1 and ord(last) in range(0x1F1E6, 0x1F200)
+    return code in _HANGUL_JAMO and code >= 0x1160 and ord(last) in _HANGUL_JAMO

@@ -148,24 +148,6 @@ def paint_texture(canvas: Any, *, layout: Layout, texture: str, colour: str, see
             canvas.drawPath(path, paint)
 
 
-def paint_scrims(canvas: Any, *, layout: Layout, theme: Theme) -> None:
-    """Darkens where headline, captions and source stand, so that type is readable on any ground."""
-    dark = mix(theme.background, "#000000", 0.35)
-    box = skia.Rect.MakeLTRB(-400, -400, layout.width + 400, layout.height + 400)
-    start = layout.headline.y - layout.height * 0.10 if layout.aspect != "16:9" else layout.headline.bottom - 140
-    end = layout.captions.y + layout.captions.height * 0.6
-    canvas.drawRect(box, skia.Paint(Shader=_linear((0, start), (0, end), [_argb(dark, 0.0), _argb(dark, 0.72)])))
-    if layout.aspect == "16:9":
-        stops = [_argb(dark, 0.80), _argb(dark, 0.0)]
-        canvas.drawRect(box, skia.Paint(Shader=_linear((layout.headline.x, 0), (layout.motif.x - 250, 0), stops)))
-    top = [_argb(dark, 0.45), _argb(dark, 0.0)]
-    canvas.drawRect(box, skia.Paint(Shader=_linear((0, 0), (0, layout.progress.y * 2.6), top)))
-
-
-def _linear(start: tuple[float, float], end: tuple[float, float], colours: list[int]) -> Any:
-    return skia.GradientShader.MakeLinear([skia.Point(*start), skia.Point(*end)], colours)
-
-
 def add_grain(pixels: np.ndarray[Any, np.dtype[np.uint8]], *, seed: int, strength: float = 2.2) -> None:
     """Adds film grain in place: it hides banding of the 8-bit gradients. Deterministic."""
     rng = np.random.default_rng(seeded(seed, "grain"))

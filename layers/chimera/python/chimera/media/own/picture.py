@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict
 
 from chimera.errors import ChimeraError
 from chimera.media.own.crop import Window
-from chimera.media.own.hashing import distance as distance
-from chimera.media.own.limits import MAX_SIDE, MIN_SIDE, PICTURE_SECONDS
+from chimera.media.own.hashing import distance
+from chimera.media.own.limits import PICTURE_SECONDS
 from chimera.media.own.probe import MediaFacts, probe
 from chimera.media.own.sandbox import ask, ffmpeg, source_options
-from chimera.media.own.sniff import refused
+from chimera.media.own.sniff import refused, sniff
 
 _OUT_BYTES = 400_000_000
 
@@ -47,12 +47,11 @@ def prepare_picture(path: Path, *, size: tuple[int, int], out: Path, background:
         raise ChimeraError("VALIDATION_FAILED", f"out: got {out.suffix!r}, expected .png or .jpg", {"out": out.name})
     check_size(size)
     colour = _bgr(background)
-    facts = probe(path)
-    if facts.kind != "picture":
-        raise refused(path, facts.kind, "a picture")
+    if sniff(path).family != "picture":
+        raise refused(path, probe(path).kind, "a picture")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".picture-", dir=out.parent) as folder:
-        source, container = _readable(path, facts, Path(folder))
+        source, container = _readable(path, Path(folder))
         part = Path(folder) / f"part{out.suffix}"
         answer = ask(
             "prepare", source, container, seconds=PICTURE_SECONDS, file_bytes=_OUT_BYTES, size=list(size), out=str(part),
@@ -72,7 +71,7 @@ def perceptual_hash(path: Path) -> int:
             source = still(path, facts, (facts.seconds or 0.0) / 2, Path(folder) / "frame.png")
             container = "png"
         else:
-            source, container = _readable(path, facts, Path(folder))
+            source, container = _readable(path, Path(folder))
         return int(ask("picture", source, container, hash=True)["hash"])
 
 
@@ -98,10 +97,12 @@ def check_size(size: tuple[int, int]) -> None:
         )
 
 
-def _readable(path: Path, facts: MediaFacts, folder: Path) -> tuple[Path, str]:
+def _readable(path: Path, folder: Path) -> tuple[Path, str]:
     """The picture itself, or a PNG of it where only ffmpeg reads its kind."""
-    if facts.container != "heif":
-        return path, facts.container
+    container = sniff(path).container
+    if container != "heif":
+        return path, container
+    facts = probe(path)
     plain = still(path, facts, 0.0, folder / "plain.png")
     head = plain.read_bytes()[16:24]
     size = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")
@@ -118,4 +119,4 @@ def _bgr(colour: str | None) -> list[int] | None:
     return [int(colour[i : i + 2], 16) for i in (5, 3, 1)]
 
 
-__all__ = ["MAX_SIDE", "MIN_SIDE", "PreparedPicture", "check_size", "distance", "perceptual_hash", "prepare_picture", "still"]
+__all__ = ["PreparedPicture", "check_size", "distance", "perceptual_hash", "prepare_picture", "still"]

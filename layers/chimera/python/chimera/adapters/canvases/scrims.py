@@ -1,0 +1,86 @@
+"""Keeps type readable on a card: holds the picture back where words stand, as much as their contrast needs and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+
+from chimera.adapters.canvases.brush import Palette
+from chimera.media.layers import Area
+from chimera.media.theme import mix, rgb
+
+LEAST = 4.5
+"""Contrast of ink to 98 % of the ground behind type (WCAG 2.2, AA)."""
+_STEP = 8
+_SHARES = (0.0, 0.25, 0.40, 0.52, 0.62, 0.70, 0.78, 0.85, 0.91, 0.96)
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+def hold_contrast(
+    pixels: Pixels,
+    areas: Sequence[Area],
+    palette: Palette,
+    *,
+    margin: tuple[float, float],
+    scale: float,
+    frame: tuple[float, float],
+) -> None:
+    """Blends the ground's colour into `pixels` (BGRA, in place) around each area; `scale` is pixels a reference pixel."""
+    if not areas:
+        return
+    height, width = pixels.shape[:2]
+    base = mix(palette.ground, "#ffffff" if palette.light else "#000000", 0.30)
+    colour = np.array(rgb(base)[::-1], np.float32)
+    small = cv2.resize(pixels, (max(width // _STEP, 2), max(height // _STEP, 2)), interpolation=cv2.INTER_AREA)[:, :, :3]
+    ratio = small.shape[1] / width
+    cover = np.zeros(small.shape[:2], np.float32)
+    for area in areas:
+        left, top, right, bottom = _grown(area, frame)
+        x0, x1 = ((margin[0] + v * scale) * ratio for v in (left, right))
+        y0, y1 = ((margin[1] + v * scale) * ratio for v in (top, bottom))
+        rows = slice(max(int(y0), 0), max(int(y1) + 1, 1))
+        columns = slice(max(int(x0), 0), max(int(x1) + 1, 1))
+        patch = small[rows, columns].reshape(-1, 3).astype(np.float32)
+        if patch.size:
+            need = next((share for share in _SHARES if _readable(patch, colour, share, palette.ink)), 0.96)
+            cover[rows, columns] = np.maximum(cover[rows, columns], need)
+    spread = 0.030 * min(frame) * scale * ratio
+    soft = cv2.GaussianBlur(cv2.dilate(cover, np.ones((3, 3), np.uint8), iterations=max(round(spread * 0.9), 1)), (0, 0), max(spread * 1.3, 0.6))
+    soft = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
+    held = np.flatnonzero(soft.max(axis=1) > 0.004)
+    if held.size == 0:
+        return
+    rows = slice(int(held[0]), int(held[-1]) + 1)
+    weight = (soft[rows] * 256).astype(np.uint16)[:, :, None]
+    part = pixels[rows, :, :3]
+    mixed = part.astype(np.uint16) * (256 - weight) + colour.astype(np.uint16) * weight
+    pixels[rows, :, :3] = (mixed >> 8).astype(np.uint8)
+
+
+def _grown(area: Area, frame: tuple[float, float]) -> tuple[float, float, float, float]:
+    """A little air around the words; what is nearly as wide as the frame becomes a band from edge to edge."""
+    air = 0.022 * min(frame)
+    left, right = area.x - air, area.x + area.width + air
+    if area.width > 0.62 * frame[0]:
+        left, right = -0.1 * frame[0], 1.1 * frame[0]
+    return left, area.y - air, right, area.y + area.height + air
+
+
+def _readable(patch: Any, base: Any, share: float, ink: str) -> bool:
+    mixed = patch + (base - patch) * share
+    luminance = _luminance(mixed)
+    text = float(_luminance(np.array([rgb(ink)[::-1]], np.float32))[0])
+    dark = text > 0.4
+    worst = float(np.quantile(luminance, 0.985 if dark else 0.015))
+    high, low = max(worst, text), min(worst, text)
+    return (high + 0.05) / (low + 0.05) >= LEAST * 1.12
+
+
+def _luminance(colours: Any) -> Any:
+    channels = colours / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return linear @ np.array([0.0722, 0.7152, 0.2126], np.float32)

@@ -1,0 +1,1 @@
+"""Draws each kind of layer (media/layers.py) as ASS; `media/typeset` puts them together."""
