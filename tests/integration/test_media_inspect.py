@@ -5,37 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import ffmpeg
 import pytest
 
 from chimera.errors import ChimeraError
-from chimera.media import process
 from chimera.media.inspect import inspect
-
-SIZE = {"width": 320, "height": 568, "fps": 30}
-SECONDS = 4
-VTT = "WEBVTT\n\n1\n00:00:00.200 --> 00:00:02.000\nOne two three\n\n2\n00:00:02.000 --> 00:00:03.800\nfour five six\n"
-NARRATION = "One two three four five six"
-MOVING = "testsrc2=size=320x568:rate=30:duration=4"
-# speech-like: bursts with pauses, peaks well under full scale
-VOICE = "aevalsrc='0.4*sin(2*PI*180*t)*(0.15+gt(sin(2*PI*1.1*t),-0.3))|0.4*sin(2*PI*180*t)*(0.15+gt(sin(2*PI*1.1*t),-0.3))':s=48000:d=4"
+from tests.fakes.clips import MOVING, NARRATION, SECONDS, SIZE, VOICE, VTT, make
 
 
-def make(path: Path, *, picture: str = MOVING, sound: str = VOICE, loud: bool = True, **output: Any) -> Path:
-    video = ffmpeg.input(picture, f="lavfi")
-    audio = ffmpeg.input(sound, f="lavfi").audio
-    if loud:
-        audio = audio.filter("loudnorm", i=-14, tp=-1.5, lra=11).filter("aresample", 48000)
-    options = {
-        "vcodec": "libx264", "preset": "ultrafast", "crf": 21, "g": 60, "pix_fmt": "yuv420p", "acodec": "aac",
-        "audio_bitrate": "192k", "movflags": "+faststart", "t": SECONDS, **output,
-    }  # fmt: skip
-    process.run(process.command(ffmpeg.output(video, audio, str(path), **options), options=("-loglevel", "error")))
-    return path
-
-
-def failed(video: Path, tmp_path: Path, **limits: Any) -> set[str]:
-    (tmp_path / "c.vtt").write_text(VTT)
+def failed(video: Path, tmp_path: Path, *, vtt: str = VTT, **limits: Any) -> set[str]:
+    (tmp_path / "c.vtt").write_text(vtt)
     expected = {
         **SIZE,
         "expected_seconds": float(SECONDS),
@@ -54,6 +32,7 @@ def test_a_good_clip_has_no_problem(tmp_path: Path) -> None:
 def test_black_is_seen_and_a_dark_picture_is_not_black(tmp_path: Path) -> None:
     black = "color=black:size=320x568:rate=30:duration=4"
     assert "black_frames" in failed(make(tmp_path / "black.mp4", picture=black), tmp_path)
+    # a good dark clip: its whites are at a third
     dark = "testsrc2=size=320x568:rate=30:duration=4,lutyuv=y='16+(val-16)*0.3'"
     assert failed(make(tmp_path / "dark.mp4", picture=dark), tmp_path) == set()
 
@@ -67,15 +46,15 @@ def test_silence_is_seen_and_speech_pauses_are_not(tmp_path: Path) -> None:
     gap = VOICE.replace("d=4", "d=4,volume=enable='between(t,1,3.5)':volume=0")
     assert "silence" in failed(make(tmp_path / "gap.mp4", sound=gap), tmp_path)
     assert "silence" not in failed(make(tmp_path / "speech.mp4"), tmp_path)
-    nothing = failed(make(tmp_path / "mute.mp4", sound="anullsrc=r=48000:cl=stereo", loud=False), tmp_path)
+    nothing = failed(make(tmp_path / "mute.mp4", sound="anullsrc=r=48000:cl=stereo"), tmp_path)
     assert {"silence", "loudness"} <= nothing
 
 
 def test_clipping_and_wrong_loudness_are_seen(tmp_path: Path) -> None:
     clipped = VOICE + ",volume=24dB,aformat=sample_fmts=s16"
-    found = failed(make(tmp_path / "clipped.mp4", sound=clipped, loud=False), tmp_path)
+    found = failed(make(tmp_path / "clipped.mp4", sound=clipped), tmp_path)
     assert {"clipping", "loudness", "true_peak"} <= found
-    quiet = failed(make(tmp_path / "quiet.mp4", sound=VOICE + ",volume=-20dB", loud=False), tmp_path)
+    quiet = failed(make(tmp_path / "quiet.mp4", sound=VOICE + ",volume=-20dB"), tmp_path)
     assert quiet == {"loudness"}
 
 

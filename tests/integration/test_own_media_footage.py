@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def test_the_best_stretch_is_taken_never_black_blurred_or_frozen(uneven: Path, t
     assert (made.frames, made.seconds) == (75, 2.5)
     pictures, (streams, pixels, metadata) = frames_of(made.path)
     assert (len(pictures), streams, pixels) == (75, 1, "yuv420p")
-    steps = {b[0] - a[0] for a, b in zip(pictures, pictures[1:], strict=False)}
+    steps = {b[0] - a[0] for a, b in pairwise(pictures)}
     assert len(steps) == 1
     assert min(picture.std() for _, picture in pictures) > 20
     assert "SECRET" not in str(metadata) and b"SECRET" in uneven.read_bytes()
@@ -131,7 +132,7 @@ def test_squeezed_pixels_hdr_and_a_changing_rate_come_out_as_frames_should_be(tm
     )
     steady = prepare_footage(jumpy, size=(160, 90), fps=30, seconds=1.5, start=0, out=tmp_path / "v_o.mp4")
     times = [pts for pts, _ in frames_of(steady.path)[0]]
-    assert len(times) == 45 and len({b - a for a, b in zip(times, times[1:], strict=False)}) == 1
+    assert len(times) == 45 and len({b - a for a, b in pairwise(times)}) == 1
 
 
 def test_colours_of_plain_footage_stay_what_they_were(tmp_path: Path) -> None:

@@ -154,7 +154,9 @@ def test_a_hash_knows_a_picture_again_and_tells_others_apart(tmp_path: Path) -> 
     assert first == hash_of(picture)
     assert distance(first, perceptual_hash(tmp_path / "b.jpg")) <= ALIKE
     assert distance(first, hash_of(brighter)) <= ALIKE
-    others = [hash_of(scene(800, 600, spot, seed=seed)) for seed, spot in enumerate([(0.7, 0.5), (0.5, 0.2), (0.15, 0.7)])]
+    others = [
+        hash_of(scene(800, 600, spot, seed=seed)) for seed, spot in enumerate([(0.7, 0.5), (0.5, 0.2), (0.15, 0.7)])
+    ]
     assert min(distance(first, other) for other in others) > ALIKE
     assert hash_of(np.zeros((90, 90, 3), np.uint8)) == hash_of(np.full((90, 90, 3), 200, np.uint8))
 

@@ -356,11 +356,22 @@ GOOD = {
     "shortest_cue_seconds": 0.5,
     "width": 1080,
     "height": 1920,
+    "colour": "bt709/bt709/bt709/tv",
+    "missing_seconds": 0.0,
+    "damaged": 0,
+    "general_flashes_per_second": 0.5,
+    "red_flashes_per_second": 0.0,
+    "channels": 2,
+    "channel_difference_db": 0.3,
+    "captions_beyond_seconds": 0.0,
+    "captions_off_seconds": 0.02,
+    "longest_uncaptioned_seconds": 0.2,
 }
+QUALITY = {"score": 0.93, "parts": {"technical": 1.0, "variety": 0.6}}
 
 
-def technical(**changes: Any) -> dict[str, Check]:
-    report = {"measurements": {**GOOD, **changes}, "checks": [], "sha256": "x"}
+def technical(quality: Any = QUALITY, **changes: Any) -> dict[str, Check]:
+    report = {"measurements": {**GOOD, **changes}, "checks": [], "sha256": "x", "quality": quality}
     return {c.name: c for c in TechnicalCheck().run(subject(technical=report, duration_seconds=45.0))}
 
 
@@ -383,6 +394,16 @@ def test_a_good_file_passes() -> None:
 def test_a_flaw_of_the_file_is_found(changes: Any, name: str, passed: bool | None, severity: str) -> None:
     found = technical(**changes)[f"technical.{name}"]
     assert (found.passed, found.severity) == (passed, severity)
+
+
+@pytest.mark.parametrize(
+    ("quality", "passed"),
+    [({"score": 0.8, "parts": {}}, True), ({"score": 0.79, "parts": {"variety": 0.1}}, False), (None, None)],
+)
+def test_the_quality_score_is_one_of_the_answers(quality: Any, passed: bool | None) -> None:
+    found = technical(quality)["quality.score"]
+    assert (found.passed, found.category, found.severity, found.threshold) == (passed, "quality", "review", 0.8)
+    assert passed is not False or "variety 0.10" in found.evidence
 
 
 def test_what_the_report_itself_found_is_kept() -> None:

@@ -12,13 +12,16 @@ GOOD = {
     "longest_black_seconds": 0.0, "longest_freeze_seconds": 0.9, "longest_silence_seconds": 0.4, "clipped_share": 0.0,
     "loudness_lufs": -14.2, "true_peak_dbtp": -1.2, "caption_coverage": 1.0, "max_chars_per_second": 18.0,
     "median_chars_per_second": 14.0, "shortest_cue_seconds": 0.8, "width": 1080, "height": 1920, "fps": 30,
+    "colour": "bt709/bt709/bt709/tv", "missing_seconds": 0.0, "damaged": 0, "general_flashes_per_second": 0.5,
+    "red_flashes_per_second": 0.0, "channels": 2, "channel_difference_db": 0.3, "captions_beyond_seconds": 0.0,
+    "captions_off_seconds": 0.02, "longest_uncaptioned_seconds": 0.2,
 }  # fmt: skip
 LIMITS = Limits(width=1080, height=1920, fps=30, expected_seconds=45.0)
 
 
 def test_a_good_file_passes_every_check() -> None:
     checks = evaluate(GOOD, LIMITS)
-    assert len(checks) == 24 and all(c.passed and c.category == "technical" for c in checks)
+    assert len(checks) == 34 and all(c.passed and c.category == "technical" for c in checks)
     assert problems(GOOD, LIMITS) == []
 
 
@@ -44,6 +47,17 @@ def test_a_good_file_passes_every_check() -> None:
         ("container", "matroska", "container"),
         ("faststart", False, "faststart"),
         ("pix_fmt", "yuv444p", "pixel_format"),
+        ("colour", "smpte170m/bt709/smpte170m/tv", "colour"),
+        ("missing_seconds", 0.5, "complete"),
+        ("damaged", 1, "decodable"),
+        ("av_difference_seconds", 0.04, "av_sync"),
+        ("general_flashes_per_second", 3.5, "flashes"),
+        ("red_flashes_per_second", 3.5, "red_flashes"),
+        ("channels", 1, "stereo"),
+        ("channel_difference_db", 40.0, "dead_channel"),
+        ("captions_beyond_seconds", 0.4, "captions_within"),
+        ("captions_off_seconds", 0.2, "captions_in_time"),
+        ("longest_uncaptioned_seconds", 1.2, "speech_captioned"),
     ],
 )
 def test_each_fault_is_named(key: str, value: object, name: str) -> None:

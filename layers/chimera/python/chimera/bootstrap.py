@@ -235,13 +235,23 @@ class App:
 
         return Vault(secret)
 
+    def free_secret(self, name: str) -> str | None:
+        """A key of a vendor that costs nothing, or None; asked for only by those who use it."""
+        if self.settings.world == "aws":
+            from chimera.adapters.aws.secrets import SecretsManager
+
+            return SecretsManager(self.aws("secretsmanager"), self.settings.secrets_prefix).get(name)
+        from chimera.settings import secret
+
+        return secret(name)
+
     def providers(self, kind: str, purse: Purse | None = None) -> dict[str, Any]:
         """Every provider of a kind, by name; without a purse they can pay for nothing."""
         from chimera.adapters.paid.http import PaidFactory
         from chimera.plugins.loader import providers
 
         paid = PaidFactory(lambda: self.vault, purse)
-        return providers(kind, ProviderContext(settings=self.settings, paid=paid))
+        return providers(kind, ProviderContext(settings=self.settings, paid=paid, secret=self.free_secret))
 
     def first(self, kind: str, purse: Purse | None = None) -> Any:
         """The provider of a kind with the lowest `priority`."""

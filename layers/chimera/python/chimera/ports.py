@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from chimera.domain.fit import Candidate
 from chimera.domain.models import (
     Check,
     Draft,
@@ -18,6 +19,7 @@ from chimera.domain.models import (
     Snippet,
 )
 from chimera.domain.transcripts import Transcript
+from chimera.media.models import VoiceResult
 
 
 class Clock(Protocol):
@@ -179,12 +181,42 @@ class PageReader(Protocol):
 
 
 class Voice(Protocol):
-    """Speaks text."""
+    """Speaks text. `licence` and `origin` (`algorithm`, `trained_model`, `person`) go into the bill of materials.
+
+    Further facts, each with its default for a voice that says nothing: `author` (its name), `source` (""), `paid` (False: a
+    `PaidVoice` otherwise), `takes_language` (False), `takes_script` (False), `own_pace` (False: it follows `speed_wpm`).
+    """
 
     name: str
+    model: str
+    priority: int
+    licence: str
+    origin: str
+    takes_lexicon: bool
 
-    def synthesize(self, text: str, *, voice: str, speed_wpm: int, out_wav: Path) -> Any:
-        """Writes a WAV; gives words with times in seconds (chimera.media.models.VoiceResult)."""
+    @property
+    def ready(self) -> bool:
+        """Whether it can speak here: library and keys are there. Asking costs nothing."""
+        ...
+
+    def synthesize(self, text: str, *, voice: str, speed_wpm: int, out_wav: Path, **more: Any) -> VoiceResult:
+        """Writes 16-bit mono PCM; gives the words of the cleaned text, split at spaces, with times that never run back.
+
+        `voice` is the provider's own name for one. `more` has `lexicon` for a voice that takes one, `language` for one
+        that takes it, and for one with `takes_script` the whole `script` by scene and which `scene` this text is.
+        `VALIDATION_FAILED` for a wrong voice, speed or text; anything else lets the next voice of the chain speak.
+        """
+        ...
+
+
+class PaidVoice(Voice, Protocol):
+    """A voice that costs money; it pays from `context.paid` before each call."""
+
+    paid: bool
+    needs_keys: Sequence[str]
+
+    def worst_case_micros(self, texts: Sequence[str], *, lexicon: Mapping[str, str] | None = None) -> int:
+        """Micros that speaking these texts once cannot exceed; a model without a price is `VALIDATION_FAILED`."""
         ...
 
 
@@ -192,6 +224,27 @@ class Canvas(Protocol):
     """Paints the picture of a scene."""
 
     name: str
+
+
+class Library(Protocol):
+    """Finds pictures and footage by others. `delivers`: `photo`, `footage`; `ready`: it can be asked (its key is there)."""
+
+    name: str
+    priority: int
+    delivers: tuple[str, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can be asked."""
+        ...
+
+    def search(self, prompt: str, *, want: str, orientation: Any, language: str = "en") -> list[Candidate]:
+        """Candidates with a known licence, the best first."""
+        ...
+
+    def fetch(self, candidate: Candidate, folder: Path) -> Path:
+        """The file; what the terms ask for when one is used is done with it."""
+        ...
 
 
 class Transcriber(Protocol):

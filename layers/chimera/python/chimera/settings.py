@@ -86,6 +86,32 @@ class Settings(BaseSettings):
         description="faster-whisper's weights: a folder, or a key prefix in the media store as `media:PREFIX`",
     )
 
+    # voices that cost money; see docs/voices.md
+    paid_voices: bool = Field(
+        default=False, description="Voices with a key may speak, and be paid, without a persona naming them"
+    )
+    voice_model: str = Field(
+        default="",
+        description="Who speaks with which model, as PROVIDER:MODEL, such as `openai:tts-1`; empty: each one's own default",
+    )
+    elevenlabs_url: str = Field(default="https://api.elevenlabs.io", description="Base address of ElevenLabs")
+    openai_url: str = Field(default="https://api.openai.com", description="Base address of OpenAI")
+    polly_url: str = Field(default="", description="Stands in for Amazon Polly's own endpoint, in tests")
+
+    # pictures; see docs/pictures.md
+    paid_pictures: bool = Field(
+        default=False, description="Generators with a key may make pictures, and be paid, without a persona naming them"
+    )
+    picture_model: str = Field(default="gpt-image-1", description="OpenAI's model for pictures")
+    picture_quality: Literal["low", "medium", "high"] = Field(default="medium", description="Of pictures by OpenAI")
+    footage_model: str = Field(default="gen4.5", description="Runway's model for footage")
+    runway_url: str = Field(default="https://api.dev.runwayml.com", description="Base address of Runway")
+    pexels_url: str = Field(default="https://api.pexels.com", description="Base address of Pexels")
+    pixabay_url: str = Field(default="https://pixabay.com", description="Base address of Pixabay")
+    unsplash_url: str = Field(default="https://api.unsplash.com", description="Base address of Unsplash")
+    openverse_url: str = Field(default="https://api.openverse.org", description="Base address of Openverse")
+    commons_url: str = Field(default="https://commons.wikimedia.org", description="Base address of Wikimedia Commons")
+
     # limits in USD: a UTC day, an ISO week, a calendar month; in total and for each category
     daily_budget_limit: Decimal = Field(
         default=Decimal(1000),
@@ -130,7 +156,7 @@ class Settings(BaseSettings):
     google_trends_url: str = Field(default="https://trends.google.com", description="Base address of Google Trends")
     rss_feeds: str = Field(default="", description="Feed addresses, separated by spaces")
     allow_private_addresses: bool = Field(
-        default=False, description="Let page snippets come from private addresses (tests)"
+        default=False, description="Let pages and downloads come from private addresses (tests)"
     )
 
     @property

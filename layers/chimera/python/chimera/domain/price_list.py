@@ -9,6 +9,8 @@ called: what nobody can price, nobody can cap.
 | openai | OpenAI API pricing page, text, image and audio models | by March 2026 |
 | anthropic | Anthropic pricing page, API models | by November 2025 |
 | elevenlabs | ElevenLabs API pricing page, pay as you go | by November 2025 |
+| runway | Runway API pricing page: credits a second of video, at 0.01 USD a credit | by March 2026 |
+| polly | Amazon Polly pricing page, us-east-1; speech marks are billed like sound | by November 2025 |
 """
 
 from __future__ import annotations
@@ -48,6 +50,8 @@ PRICES: dict[str, dict[str, str]] = {
     "openai/gpt-image-1:low:1024x1536": {"image": "0.016"},
     "openai/gpt-image-1:medium:1024x1536": {"image": "0.063"},
     "openai/gpt-image-1:high:1024x1536": {"image": "0.25"},
+    "openai/gpt-image-1": {"input": "5.00", "output": "40.00"},
+    "openai/gpt-image-1.5": {"input": "5.00", "output": "32.00"},
     "openai/tts-1": {"characters": "15.00"},
     "openai/tts-1-hd": {"characters": "30.00"},
     "openai/sora-2": {"video_second": "0.10"},
@@ -55,6 +59,14 @@ PRICES: dict[str, dict[str, str]] = {
     "anthropic/claude-sonnet-4-5": {"input": "3.00", "output": "15.00"},
     "anthropic/claude-opus-4-5": {"input": "5.00", "output": "25.00"},
     "elevenlabs/eleven_multilingual_v2": {"characters": "300.00"},
+    "elevenlabs/eleven_turbo_v2_5": {"characters": "150.00"},
+    "elevenlabs/eleven_flash_v2_5": {"characters": "150.00"},
+    "runway/gen4.5": {"video_second": "0.12"},
+    "runway/veo3.1_fast": {"video_second": "0.15"},
+    "polly/standard": {"characters": "4.00"},
+    "polly/neural": {"characters": "16.00"},
+    "polly/generative": {"characters": "30.00"},
+    "polly/long-form": {"characters": "100.00"},
 }
 
 Prices = Mapping[str, Mapping[str, Decimal]]

@@ -58,6 +58,12 @@ STEP_GB: dict[str, Decimal] = {
 }
 """The memory that each step may hold for its whole time."""
 
+RETRIED_STEPS = ("pictures", "render", "inspect", "judge")
+"""What is done once more, with another seed, for a video that is not good enough; brief and voice are used again."""
+RETRY_TIME_DIVISOR = 3
+"""The second render and inspection get this part of the first one's time. The first one has shown that the work can be
+done; the limits are twenty times what it takes, and all of that once more would be reserved for nothing."""
+
 
 def _scale(height: int) -> int:
     """4k has four times the pixels of 1080p; nothing smaller is given less time."""
@@ -109,6 +115,14 @@ def production_limits(duration_seconds: int, height: int = 1080) -> dict[str, in
     }
 
 
+def retry_limits(duration_seconds: int, height: int = 1080) -> dict[str, int]:
+    """The timeouts, in seconds, of the one attempt with another seed. Pictures have theirs whole: who paints them may
+    have to wait for somebody else."""
+    limits = production_limits(duration_seconds, height)
+    shorter = {name: -(-limits[name] // RETRY_TIME_DIVISOR) for name in ("render_seconds", "inspect_seconds")}
+    return {**limits, **shorter}
+
+
 def cpu_limit_seconds(timeout_seconds: int) -> int:
     """CPU seconds that a step may use (RLIMIT_CPU): two vCPUs for the whole of its wall time."""
     return JOB_VCPU * timeout_seconds
@@ -137,8 +151,18 @@ def step_worst_case(step: str, seconds: int) -> int:
 
 
 def production_worst_cases(duration_seconds: int, height: int = 1080) -> dict[str, int]:
-    """Each step's worst case in micros; the approval covers their sum."""
-    limits = production_limits(duration_seconds, height)
+    """Each step's worst case in micros, done once; the approval covers their sum and that of `retry_worst_cases`."""
+    worst = _worst_cases(production_limits(duration_seconds, height))
+    return {step: worst[step] for step in STEP_GB}
+
+
+def retry_worst_cases(duration_seconds: int, height: int = 1080) -> dict[str, int]:
+    """The worst case in micros of each step that is done again with another seed."""
+    worst = _worst_cases(retry_limits(duration_seconds, height))
+    return {step: worst[step] for step in RETRIED_STEPS}
+
+
+def _worst_cases(limits: Mapping[str, int]) -> dict[str, int]:
     seconds = {name.removesuffix("_seconds"): value for name, value in limits.items()}
     seconds |= {"brief": BRIEF_TIMEOUT_SECONDS, "judge": JUDGE_TIMEOUT_SECONDS}
     return {step: step_worst_case(step, seconds[step]) for step in STEP_GB}
@@ -148,10 +172,12 @@ def production_upper_bound(duration_seconds: int, height: int = 1080) -> int:
     """Micros that a production cannot exceed while its limits are enforced, in whole cents: what the CFO is
     asked for.
 
-    Every step for the whole of its timeout with both vCPUs and all its memory (`production_worst_cases`). `height` is
+    Every step for the whole of its timeout with both vCPUs and all its memory (`production_worst_cases`), and
+    `retry_worst_cases`: the one retry of a video below the quality threshold is paid from the same approval. `height` is
     the shorter side in pixels.
     """
-    return round_up_to_cents(sum(production_worst_cases(duration_seconds, height).values()))
+    first, again = production_worst_cases(duration_seconds, height), retry_worst_cases(duration_seconds, height)
+    return round_up_to_cents(sum(first.values()) + sum(again.values()))
 
 
 def expected_production(

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from chimera.media.theme import rgb
 
+# Captions stand above every layer (depth 0–9, four steps each).
+CAPTION_LAYER = 60
+
 _HEADER = """[Script Info]
 ScriptType: v4.00+
 PlayResX: {width}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 _MAGNITUDE = r"(?:thousand|million|billion|trillion|bn|mln|[mMkKB](?![a-zA-Z]))"
 _FIGURE = re.compile(
@@ -201,3 +203,106 @@ def _noun(text: str, end: int) -> str:
     match = _NOUN.match(text, end)
     word = match[1] if match else ""
     return "" if word in _NOT_A_UNIT else word
+
+
+# --- figures with labels, and series of them
+
+
+@dataclass(frozen=True)
+class SeriesPoint:
+    """A figure of a series: what it stands for, its value, how it is written, and the text that it is from."""
+
+    label: str
+    value: float
+    shown: str
+    text: int
+
+
+@dataclass(frozen=True)
+class Series:
+    """Figures of one unit in the order in which they are told. `dated`: the labels are years or months, rising."""
+
+    unit: str
+    points: tuple[SeriesPoint, ...]
+    share: bool
+    dated: bool
+
+    @property
+    def scenes(self) -> tuple[int, ...]:
+        """The numbers of the texts that the figures are from, each once."""
+        return tuple(dict.fromkeys(p.text for p in self.points))
+
+
+_MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
+_DATE = rf"(?:(?:{_MONTHS})(?:\s+(?:18|19|20)\d\d)?|(?:18|19|20)\d\d(?:/\d\d)?)"
+_DATE_AFTER = re.compile(rf"^[\w\s%-]{{0,40}}?\b(?:in|by|for|during|at the end of)\s+({_DATE})\b")
+_DATE_BEFORE = re.compile(rf"\b({_DATE})\b(?:[:,]|\s+[a-z]+)*[^.!?]{{0,60}}$")
+_NAME_BEFORE = re.compile(r"(?:^|[,;:.]\s+|\b(?:and|while|but|in|for|against|than)\s+|^[^A-Z]*)((?:the\s+)?[A-Z][\w’'&-]*(?:\s+[A-Z][\w’'&-]*){0,3})[^,;.!?]{0,40}$")
+_NAME_AFTER = re.compile(r"^(?:\s+[a-z]+){0,3}?\s+(?:in|for|at|from)\s+((?:the\s+)?[A-Z][\w’'&-]*(?:\s+[A-Z][\w’'&-]*){0,3})")
+_CLAUSE = re.compile(r"(?<=[a-z%\d])[,;](?=\s)|[.!?](?=\s|$)|\n")
+
+
+def as_data(figure: Figure | None) -> dict[str, Any] | None:
+    """A figure as plain data: `text` as it is written, and its parts."""
+    if figure is None:
+        return None
+    return {
+        "text": figure.big, "prefix": figure.prefix, "number": figure.number, "suffix": figure.suffix,
+        "unit": figure.unit, "share": figure.share, "value": figure.value,
+    }  # fmt: skip
+
+
+def figures_of(text: str) -> list[tuple[Figure, str]]:
+    """Every telling figure of a text, each once, in order, with the label that the text gives it (or "")."""
+    found: list[tuple[Figure, str]] = []
+    seen: set[tuple[str, str, str]] = set()
+    text = text[:4000]
+    matches = [m for m in _FIGURE.finditer(text) if _score(text, m) is not None]
+    ends = [0, *(m.end() for m in matches)]
+    for number, match in enumerate(matches):
+        scored = _score(text, match)
+        if scored is None:
+            continue
+        until = matches[number + 1].start() if number + 1 < len(matches) else len(text)
+        label = _label(text, match, ends[number], until)
+        key = (scored[1].big, scored[1].unit, label)
+        if key not in seen:
+            seen.add(key)
+            found.append((scored[1], label))
+    return found
+
+
+def _label(text: str, match: re.Match[str], since: int, until: int) -> str:
+    """A year or month nearby, else a name nearby; only words that stand in the same clause, as they are written."""
+    before = _CLAUSE.split(text[since : match.start()])[-1]
+    after = _CLAUSE.split(text[match.end() : until])[0]
+    for pattern, part in ((_DATE_AFTER, after), (_DATE_BEFORE, before), (_NAME_AFTER, after), (_NAME_BEFORE, before)):
+        named = pattern.search(part)
+        if named:
+            return named[1].strip()[:60]
+    return ""
+
+
+def series_of(texts: Sequence[str]) -> list[Series]:
+    """What a chart can be drawn of: figures of the same unit, two to twelve, each with a label of its own.
+
+    Values are as they are written; nothing is computed, converted, filled in or sorted. The longest series first.
+    """
+    groups: dict[tuple[str, str, str], list[SeriesPoint]] = {}
+    for index, text in enumerate(texts):
+        for figure, label in figures_of(text):
+            points = groups.setdefault((figure.prefix, figure.suffix, figure.unit), [])
+            if label and label not in {p.label for p in points} and len(points) < 12:
+                points.append(SeriesPoint(label, figure.value, f"{figure.big}", index))
+    made = [
+        Series(unit, tuple(points), suffix == "%", _dated(points))
+        for (_prefix, suffix, unit), points in groups.items()
+        if len(points) >= 2
+    ]
+    return sorted(made, key=lambda series: -len(series.points))
+
+
+def _dated(points: Sequence[SeriesPoint]) -> bool:
+    years = [re.search(r"(?:18|19|20)\d\d", p.label) for p in points]
+    values = [int(y[0]) for y in years if y is not None]
+    return len(values) == len(points) and values == sorted(values)

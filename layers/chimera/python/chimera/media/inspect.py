@@ -156,7 +156,7 @@ def _decoded(video: Path, known: dict[str, Any], cues: Cues | None) -> dict[str,
     found |= measure_pictures(passed.samples, passed.cells, seconds)
     if has_audio:
         found |= channel_levels(passed.sound)
-        if cues is not None:
+        if cues:
             found |= hold_against_captions(passed.sound, SOUND_RATE, cues)
     return found
 

@@ -188,3 +188,4 @@ class CaptionLook(Frozen):
     plate: ColourName = "background"
     soft: bool = Field(default=False, description="As a subtitle track of the file instead of in the picture")
     mask_profanity: bool = False
+    glow: bool = Field(default=True, description="karaoke: a soft light behind the word that is said")

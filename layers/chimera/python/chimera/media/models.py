@@ -37,6 +37,10 @@ class Word(Frozen):
         return self
 
 
+# Where a voice's word times are from: the voice itself, forced alignment with the text, or a guess by syllables.
+Times = Literal["engine", "aligned", "estimated"]
+
+
 class VoiceResult(Frozen):
     """What a voice made: the words of the text as it was given, each with a time; how long; what it cost."""
 
@@ -44,6 +48,7 @@ class VoiceResult(Frozen):
     duration_seconds: float = Field(ge=0)
     sample_rate: int = Field(gt=0)
     cpu_seconds: float = Field(ge=0)
+    times: Times = "engine"
 
 
 class SceneSpec(Frozen):
@@ -141,6 +146,8 @@ class RenderJob(Frozen):
     logo_box: Area | None = None
     # NAME@VERSION of the template whose layers these are.
     template: str = ""
+    # Whose safe area is kept (media/safe_areas.py); empty: the strictest of all.
+    platform: str = Field(default="", max_length=40)
     # 600 s must stay under 100 MB; the bit rate is capped so that it does.
     max_bytes: int = Field(default=100_000_000, gt=0)
 

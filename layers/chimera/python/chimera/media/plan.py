@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,15 @@ import numpy as np
 
 from chimera.errors import ChimeraError
 from chimera.media import audio, captions, encode
-from chimera.media.captions import Cue
-from chimera.media.fonts import drawable
+from chimera.media.cues import Cue
+from chimera.media.fonts import drawable, font_file
 from chimera.media.layout import LAYOUTS, Layout
 from chimera.media.models import RenderJob
 from chimera.media.music import RATE, Samples
 from chimera.media.text import clean, without_emoji
 from chimera.media.theme import theme_for
 from chimera.media.timeline import Clip, Timeline, build
-from chimera.media.typeset import Page, typeset
+from chimera.media.typeset import Page, page_of, typeset
 
 MAX_SECONDS = 600.0
 # Part of every segment's key: raise it when frames would come out differently for the same job.
@@ -49,6 +49,8 @@ def make_plan(job: RenderJob, encoder: encode.Encoder) -> Plan:
     layout = LAYOUTS[job.aspect]
     theme = job.theme or theme_for(job.seed)
     voices = tuple(audio.decode(s.audio) if s.audio is not None else np.zeros(0, dtype=np.float32) for s in job.scenes)
+    for family in (theme.display, theme.text):
+        font_file(family)  # a file that is no font is said before anything is made
     timeline = build(job, tuple(len(v) / RATE for v in voices), layout)
     if timeline.seconds > MAX_SECONDS:
         raise ChimeraError(
@@ -56,19 +58,13 @@ def make_plan(job: RenderJob, encoder: encode.Encoder) -> Plan:
             f"the video would last {timeline.seconds:.1f} s; at most {MAX_SECONDS:.0f} s",
             {"seconds": timeline.seconds},
         )
-    page = Page(
-        layout=layout, theme=theme, title=clean(job.title, limit=300), sources=job.sources, language=job.language,
-        seed=job.seed, clip_count=len(timeline.clips), fps=job.fps,
-    )  # fmt: skip
-    cues = tuple(
-        tuple(captions.make_cues(c.words, line_chars=layout.caption_line_chars, limit=c.seconds(job.fps) - 0.05))
-        for c in timeline.clips
-    )
+    page = page_of(timeline, layout)
+    cues = tuple(clip.cues for clip in timeline.clips)
     settings = encode.VideoSettings.plan(
         size=job.size, fps=job.fps, quality=job.quality_preset, seconds=timeline.seconds, max_bytes=job.max_bytes,
         encoder=encoder,
     )  # fmt: skip
-    overlays = tuple(typeset(c, q, page) for c, q in zip(timeline.clips, cues, strict=True))
+    overlays = tuple(typeset(c, c.cues, page, look=timeline.captions) for c in timeline.clips)
     pictures = [_picture_hash(clip.scene.image) for clip in timeline.clips]
     keys = tuple(
         _key(clip, timeline.clips[i - 1] if i else None, pictures, overlays[i], settings, theme.model_dump_json())
@@ -95,14 +91,14 @@ def _key(
 ) -> str:
     """The hash of all that a segment's frames depend on."""
     made_of: dict[str, Any] = {
-        "version": VERSION, "frames": clip.frames, "motion": asdict(clip.motion), "picture": pictures[clip.index],
+        "version": VERSION, "frames": clip.frames, "motion": clip.motion.model_dump(), "picture": pictures[clip.index],
         "scrim": clip.scene.scrim, "overlay": hashlib.sha256(overlay.encode("utf-8", "surrogatepass")).hexdigest(),
         "settings": settings.key(), "theme": theme, "opencv": cv2.__version__,
     }  # fmt: skip
     if before is not None and clip.transition_frames:
         made_of["before"] = [
             before.frames,
-            asdict(before.motion),
+            before.motion.model_dump(),
             pictures[before.index],
             before.scene.scrim,
             clip.transition_frames,

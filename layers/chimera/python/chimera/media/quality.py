@@ -16,15 +16,15 @@ FAILED_AT_MOST = 0.79
 """What a video can reach with a failed check of the technical gate, however well the rest is."""
 
 WEIGHTS: dict[str, float] = {
-    "technical": 0.20,
+    "technical": 0.15,
     "captions": 0.12,
-    "reading": 0.10,
-    "loudness": 0.10,
-    "dead_air": 0.08,
-    "sharpness": 0.10,
-    "contrast": 0.08,
-    "detail": 0.08,
-    "variety": 0.14,
+    "reading": 0.08,
+    "loudness": 0.08,
+    "dead_air": 0.05,
+    "sharpness": 0.13,
+    "contrast": 0.07,
+    "detail": 0.07,
+    "variety": 0.15,
     "fit": 0.10,
 }
 """Their sum is 1. A part that nothing is known of (pictures without a fit, a video without speech) leaves the mean."""

@@ -73,7 +73,9 @@ def tighten(
     return out, corrected
 
 
-def tighten_file(path: Path, result: VoiceResult) -> VoiceResult:
+def tighten_file(
+    path: Path, result: VoiceResult, *, inside: float = INSIDE_SECONDS, between: float = BETWEEN_SECONDS
+) -> VoiceResult:
     """Tightens a voice's WAV file (16 bit, mono) in place, whole or not at all; gives its new words and length.
 
     Another kind of file is left as it is.
@@ -87,7 +89,7 @@ def tighten_file(path: Path, result: VoiceResult) -> VoiceResult:
             return result
         rate = source.getframerate()
         samples = np.frombuffer(source.readframes(source.getnframes()), dtype="<i2").astype(np.float32)
-    cut, words = tighten(samples, rate, result.words)
+    cut, words = tighten(samples, rate, result.words, inside=inside, between=between)
     if len(cut) == len(samples):
         return result
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -98,6 +100,11 @@ def tighten_file(path: Path, result: VoiceResult) -> VoiceResult:
         target.writeframes(np.clip(np.round(cut), -32_768, 32_767).astype("<i2").tobytes())
     temporary.replace(path)
     return result.model_copy(update={"words": words, "duration_seconds": len(cut) / rate})
+
+
+def ends_sentence(word: str) -> bool:
+    """Whether a written word is the last of its sentence."""
+    return word.rstrip(_CLOSERS).endswith(_ENDS)
 
 
 def _pauses(samples: Samples, rate: int) -> list[tuple[int, int]]:
@@ -125,7 +132,7 @@ def _cut(
         if word.start * rate >= (start + stop) / 2:
             break
         before = word.text or before
-    allowed = between if before.rstrip(_CLOSERS).endswith(_ENDS) else inside
+    allowed = between if ends_sentence(before) else inside
     extra = (stop - start) - round(allowed * rate)
     if extra < round(0.02 * rate):  # not worth a seam, and so a second pass finds nothing
         return None

@@ -1,18 +1,25 @@
-"""From spoken scenes to a timeline of whole frames: what is shown when, how the background moves and dissolves.
+"""The timeline: one declarative model of a video, in whole frames, from which picture, type, captions and chapters are made.
 
-Pure functions. Each scene is one clip; clips follow each other without a gap and are rendered on their own. During
-the first `transition_frames` of a clip the background of the one before moves on underneath.
+`build` is a pure function of the job and the lengths of its sound files. Each scene is one clip; clips follow each
+other without a gap and are rendered on their own. During the first `transition_frames` of a clip the background of the
+one before moves on underneath.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
-from chimera.media.layout import Layout, SceneKind, motif_of, scene_kind
-from chimera.media.models import RenderJob, RenderScene, Word
+from pydantic import Field, model_validator
+
+from chimera.media.base import Frozen
+from chimera.media.cues import Cue
+from chimera.media.layers import Area, CaptionLook, Layer
+from chimera.media.layout import OVERSIZE, Layout, SceneKind, motif_of, scene_kind
+from chimera.media.models import Aspect, MotionName, RenderJob, RenderScene, Theme, Transition, Word
 from chimera.media.text import clean
-from chimera.media.theme import seeded
+from chimera.media.theme import seeded, theme_for
 
 LEAD_SECONDS = 0.22
 FIRST_LEAD_SECONDS = 0.40
@@ -22,10 +29,10 @@ DISSOLVE_SECONDS = 0.40
 OUTRO_SECONDS = 3.0
 SILENT_SCENE_SECONDS = 2.5
 _SILENT_CHARS_PER_SECOND = 14.0
+_CAPTION_GAP_SECONDS = 0.05
 
 
-@dataclass(frozen=True)
-class Motion:
+class Motion(Frozen):
     """How a background moves: zoom (1 = the picture just covers the frame), shift of the centre as a share of the
     frame, a turn in degrees; from → to, with a gentle ease; `anchor` (share of the frame) stays where it is."""
 
@@ -36,20 +43,26 @@ class Motion:
     anchor: tuple[float, float] = (0.5, 0.5)
 
 
-@dataclass(frozen=True)
-class Clip:
-    """One scene on the timeline. Times inside a clip are seconds from its own first frame."""
+class Clip(Frozen):
+    """One scene on the timeline. Times inside a clip are seconds from its own first frame.
 
-    index: int
+    `scene` names the files: picture or footage with its in-point, and the voice, which begins at `voice_start`. Its
+    words and layers stand here, in the clip's time, and not there.
+    """
+
+    index: int = Field(ge=0)
     kind: SceneKind
     scene: RenderScene
-    start_frame: int
-    frames: int
-    voice_start: float
-    voice_seconds: float
-    words: tuple[Word, ...]
+    start_frame: int = Field(ge=0)
+    frames: int = Field(gt=0)
+    voice_start: float = Field(default=0.0, ge=0)
+    voice_seconds: float = Field(default=0.0, ge=0)
+    words: tuple[Word, ...] = ()
+    cues: tuple[Cue, ...] = ()
     motion: Motion
-    transition_frames: int
+    transition: Transition = "dissolve"
+    transition_frames: int = Field(default=0, ge=0)
+    layers: tuple[Layer, ...] = ()
 
     def start(self, fps: int) -> float:
         """When the clip begins in the video, in seconds."""
@@ -60,12 +73,63 @@ class Clip:
         return self.frames / fps
 
 
-@dataclass(frozen=True)
-class Timeline:
-    """All clips in order, at a constant frame rate."""
+class EffectAt(Frozen):
+    """A sound effect, `at` seconds into the video."""
 
-    fps: int
-    clips: tuple[Clip, ...]
+    at: float = Field(ge=0)
+    effect: str = Field(description="As `media/effects` names it: whoosh, tick, hit")
+
+
+class Beds(Frozen):
+    """What sounds below the voice. The voice's own parts are the clips': file, start and length."""
+
+    music: str = Field(default="off", description="A mood, `auto` (by tone) or `off`")
+    music_file: Path | None = None
+    tone: str = ""
+    effects: tuple[EffectAt, ...] = ()
+
+
+class Chapter(Frozen):
+    """A chapter begins `seconds` into the video."""
+
+    seconds: float = Field(ge=0)
+    title: str = Field(min_length=1, max_length=120)
+
+
+class Timeline(Frozen):
+    """A whole video as data, at a constant frame rate; nothing else is looked at when it is drawn and written."""
+
+    version: Literal[1] = 1
+    title: str
+    language: str = "en"
+    aspect: Aspect
+    platform: str = ""
+    size: tuple[int, int]
+    fps: int = Field(gt=0)
+    seed: int = 0
+    template: str = ""
+    theme: Theme
+    sources: tuple[str, ...] = ()
+    captions: CaptionLook
+    logo: Path | None = None
+    logo_box: Area | None = None
+    clips: tuple[Clip, ...] = Field(min_length=1)
+    beds: Beds = Beds()
+    chapters: tuple[Chapter, ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Timeline:
+        position = 0
+        for index, clip in enumerate(self.clips):
+            if clip.index != index or clip.start_frame != position:
+                raise ValueError(
+                    f"clip {clip.index} begins at frame {clip.start_frame}; expected clip {index} at frame {position}"
+                )
+            position += clip.frames
+        times = [chapter.seconds for chapter in self.chapters]
+        if times != sorted(set(times)):
+            raise ValueError(f"chapters begin at {times}; expected ascending times")
+        return self
 
     @property
     def frames(self) -> int:
@@ -80,40 +144,108 @@ class Timeline:
 
 def build(job: RenderJob, voice_seconds: tuple[float, ...], layout: Layout) -> Timeline:
     """The timeline of a job whose scenes' sound files last `voice_seconds` (0 for a silent scene)."""
+    from chimera.media import plain  # typefaces are loaded only where type is set
+
+    theme = job.theme or theme_for(job.seed)
+    look = job.captions or layout.caption_look()
+    scenes = list(job.scenes)
+    has_outro = bool(job.sources) and not any(_closes(scene) for scene in scenes)
+    if has_outro:
+        scenes.append(RenderScene(image=job.outro_image))
+    fade = round(DISSOLVE_SECONDS * job.fps)
     clips: list[Clip] = []
     position = 0
-    has_outro = bool(job.sources)
-    fade = round(DISSOLVE_SECONDS * job.fps)
-    for index, (scene, voice) in enumerate(zip(job.scenes, voice_seconds, strict=True)):
-        last = index == len(job.scenes) - 1
-        lead = FIRST_LEAD_SECONDS if index == 0 else LEAD_SECONDS
-        tail = LAST_TAIL_SECONDS if last and not has_outro else TAIL_SECONDS
-        spoken = voice if voice > 0 else silent_seconds(scene)
-        frames = max(math.ceil((lead + spoken + tail) * job.fps), 1)
+    for index, scene in enumerate(scenes):
+        outro = has_outro and index == len(scenes) - 1
+        voice = 0.0 if outro else voice_seconds[index]
+        last = index == len(scenes) - 1
+        kind: SceneKind = "outro" if outro else _kind(scene, index)
+        lead, frames, spoken = _length(job, scene, voice, first=index == 0, last=last, outro=outro)
         words = tuple(
             Word(text=w.text, start=round(lead + min(w.start, spoken), 3), end=round(lead + min(w.end, spoken), 3))
             for w in scene.words
         )
-        kind = scene_kind(scene, index)
+        transition: Transition = scene.transition if index else "cut"
         clips.append(
             Clip(
-                index=index, kind=kind, scene=scene, start_frame=position, frames=frames, voice_start=lead,
-                voice_seconds=voice, words=words, motion=plan_motion(job.seed, index, kind, layout),
-                transition_frames=min(fade, frames // 3) if index else 0,
+                index=index, kind=kind, scene=scene.model_copy(update={"words": (), "layers": None}),
+                start_frame=position, frames=frames, voice_start=lead, voice_seconds=voice, words=words,
+                cues=_cues(words, look, job.language, theme, frames / job.fps - _CAPTION_GAP_SECONDS),
+                motion=motion_of(scene, job.seed, index, kind, layout), transition=transition,
+                transition_frames=0 if transition == "cut" else min(fade, frames // 3),
+                layers=() if scene.layers is None else scene.layers,
             )
         )  # fmt: skip
         position += frames
-    if has_outro:
-        frames = round(OUTRO_SECONDS * job.fps)
-        index = len(clips)
-        clips.append(
-            Clip(
-                index=index, kind="outro", scene=RenderScene(image=job.outro_image), start_frame=position, frames=frames,
-                voice_start=0.0, voice_seconds=0.0, words=(), motion=plan_motion(job.seed, index, "outro", layout),
-                transition_frames=fade,
-            )
-        )  # fmt: skip
-    return Timeline(fps=job.fps, clips=tuple(clips))
+    asked = [scene.layers for scene in scenes]
+    clips = [
+        clip if layers is not None else clip.model_copy(update={"layers": plain.layers(clip, job, theme, layout, len(clips))})
+        for clip, layers in zip(clips, asked, strict=True)
+    ]  # fmt: skip
+    return Timeline(
+        title=clean(job.title, limit=300), language=job.language, aspect=job.aspect, platform=job.platform, size=job.size,
+        fps=job.fps, seed=job.seed, template=job.template, theme=theme, sources=job.sources, captions=look,
+        logo=job.logo, logo_box=job.logo_box, clips=tuple(clips), beds=_beds(job, clips), chapters=_chapters(job, clips),
+    )  # fmt: skip
+
+
+def _length(
+    job: RenderJob, scene: RenderScene, voice: float, *, first: bool, last: bool, outro: bool
+) -> tuple[float, int, float]:
+    """When the voice of a scene begins, the scene's frames, and the seconds that the voice (or reading) takes."""
+    if outro:
+        return 0.0, round(OUTRO_SECONDS * job.fps), 0.0
+    lead = FIRST_LEAD_SECONDS if first else LEAD_SECONDS
+    if voice <= 0 and scene.seconds > 0:
+        return lead, max(round(scene.seconds * job.fps), 1), max(scene.seconds - lead, 0.0)
+    tail = LAST_TAIL_SECONDS if last else TAIL_SECONDS
+    spoken = voice if voice > 0 else silent_seconds(scene)
+    return lead, max(math.ceil((lead + spoken + tail) * job.fps), round(scene.seconds * job.fps), 1), spoken
+
+
+def _closes(scene: RenderScene) -> bool:
+    return any(layer.kind == "sources" for layer in scene.layers or ())
+
+
+def _kind(scene: RenderScene, index: int) -> SceneKind:
+    """What kind of scene it is, for its motion and its sound."""
+    if scene.layers is None:
+        return scene_kind(scene, index)
+    if _closes(scene):
+        return "outro"
+    if index == 0:
+        return "title"
+    return "number" if any(layer.kind in ("number", "chart") for layer in scene.layers) else "statement"
+
+
+def _cues(words: tuple[Word, ...], look: CaptionLook, language: str, theme: Theme, limit: float) -> tuple[Cue, ...]:
+    from chimera.media import caption_styles, captions
+
+    return tuple(captions.make_cues(words, limit=limit, **caption_styles.cue_options(look, language, theme)))
+
+
+def _beds(job: RenderJob, clips: list[Clip]) -> Beds:
+    if job.music == "off" and job.music_file is None:
+        return Beds(tone=job.tone)
+    from chimera.media.effects import choose  # numpy is imported only where sound is made
+
+    chosen = choose(tuple(clip.kind for clip in clips), job.seed)
+    effects = tuple(
+        EffectAt(at=round(clip.start(job.fps), 6), effect=effect)
+        for clip, effect in zip(clips, chosen, strict=True)
+        if effect is not None
+    )
+    return Beds(music=job.music, music_file=job.music_file, tone=job.tone, effects=effects)
+
+
+def _chapters(job: RenderJob, clips: list[Clip]) -> tuple[Chapter, ...]:
+    """A chapter for each scene with a marker; two with the same name next to each other are one."""
+    found: list[Chapter] = []
+    for clip in clips:
+        title = clean(clip.scene.marker, limit=120)
+        if title and (not found or found[-1].title != title):
+            found.append(Chapter(seconds=round(clip.start(job.fps), 3), title=title))
+    return tuple(found)
 
 
 def unspoken_seconds(scenes: int, *, has_outro: bool) -> float:
@@ -125,7 +257,29 @@ def unspoken_seconds(scenes: int, *, has_outro: bool) -> float:
 def silent_seconds(scene: RenderScene) -> float:
     """How long a scene without sound stays: long enough to read it."""
     text = clean(scene.narration) or clean(scene.on_screen_text)
+    if not text:
+        text = " ".join(clean(layer.text) for layer in scene.layers or () if layer.kind == "text")
     return max(SILENT_SCENE_SECONDS, min(len(text) / _SILENT_CHARS_PER_SECOND, 30.0))
+
+
+def motion_of(scene: RenderScene, seed: int, index: int, kind: SceneKind, layout: Layout) -> Motion:
+    """The move that a scene asks for; `auto` is planned, and footage, which moves by itself, then stands."""
+    if scene.motion == "auto":
+        return Motion(zoom=(1.0, 1.0)) if scene.footage is not None else plan_motion(seed, index, kind, layout)
+    return _NAMED[scene.motion]
+
+
+# `still` shows a picture as it was painted: its margin outside the frame, pixel on pixel.
+_NAMED: dict[MotionName, Motion] = {
+    "still": Motion(zoom=(OVERSIZE, OVERSIZE)),
+    "in": Motion(zoom=(1.02, 1.12)),
+    "out": Motion(zoom=(1.12, 1.02)),
+    "left": Motion(zoom=(1.10, 1.10), shift_x=(0.036, -0.036)),
+    "right": Motion(zoom=(1.10, 1.10), shift_x=(-0.036, 0.036)),
+    "up": Motion(zoom=(1.10, 1.10), shift_y=(0.030, -0.030)),
+    "down": Motion(zoom=(1.10, 1.10), shift_y=(-0.030, 0.030)),
+    "turn": Motion(zoom=(1.10, 1.12), turn=(-0.6, 0.6)),
+}
 
 
 def plan_motion(seed: int, index: int, kind: SceneKind, layout: Layout) -> Motion:

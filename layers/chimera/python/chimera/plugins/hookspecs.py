@@ -15,7 +15,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from chimera.adapters.paid.http import PaidFactory
-    from chimera.ports import Canvas, CheckProvider, Platform, Source, Transcriber, Voice, Writer
+    from chimera.ports import Canvas, CheckProvider, Library, Platform, Source, Transcriber, Voice, Writer
     from chimera.settings import Settings
 
 hookspec = pluggy.HookspecMarker("chimera")
@@ -34,6 +34,8 @@ class ProviderContext:
 
     settings: Settings
     paid: PaidFactory = field(default_factory=_nothing_to_pay_from)
+    secret: Callable[[str], str | None] = lambda _name: None
+    """A key of a vendor that costs nothing, by its variable's name; keys of paid ones come with a draw only."""
 
 
 class ChimeraSpec:
@@ -57,6 +59,11 @@ class ChimeraSpec:
     @hookspec
     def chimera_canvases(self) -> list[Callable[[ProviderContext], Canvas]]:
         """Who paints a scene's picture."""
+        raise AssertionError("a hook specification is not called")
+
+    @hookspec
+    def chimera_libraries(self) -> list[Callable[[ProviderContext], Library]]:
+        """Where pictures and footage by others are found, with their licences."""
         raise AssertionError("a hook specification is not called")
 
     @hookspec

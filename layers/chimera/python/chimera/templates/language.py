@@ -10,7 +10,10 @@ _ABBREVIATION = re.compile(
     r"|(?:[A-Za-z]\.)+[A-Za-z])\.$"
 )
 _SMALL = frozenset(
-    "a an the and but or nor for so yet as at by in of off on per to up via vs from into onto over with than".split()
+    re.findall(
+        r"\w+",
+        "a an the and but or nor for so yet as at by in of off on per to up via vs from into onto over with than",
+    )
 )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chimera.templates.problems import Problem, TemplateProblems
+from chimera.templates.problems import Problem, ProblemsError
 from chimera.templates.reading import MAX_BYTES, Document, read_yaml
 from chimera.templates.semver import Version
 
@@ -54,7 +54,7 @@ def checksum_of(files: Mapping[str, bytes]) -> str:
 
 
 def read_files(place: Path) -> dict[str, bytes]:
-    """The members of a pack on disk: a folder with `template.yaml`, or one YAML file. `TemplateProblems` says what hinders."""
+    """The members of a pack on disk: a folder with `template.yaml`, or one YAML file. `ProblemsError` says what hinders."""
     if place.is_file():
         return {MAIN: _bytes(place, MAX_BYTES)}
     main = place / MAIN
@@ -73,7 +73,7 @@ def read_files(place: Path) -> dict[str, bytes]:
 
 
 def check_members(files: Mapping[str, bytes], label: str) -> None:
-    """Refuse what a pack may not hold; `TemplateProblems` names every such member."""
+    """Refuse what a pack may not hold; `ProblemsError` names every such member."""
     found = []
     for name in files:
         known = MEMBER.match(name) and (not name.startswith("assets/") or Path(name).suffix.lower() in ASSET_TYPES)
@@ -87,7 +87,7 @@ def check_members(files: Mapping[str, bytes], label: str) -> None:
         limit = f"at most {MAX_MEMBERS} members of together {MAX_PACK_BYTES:,} bytes"
         found.append(Problem(label, 0, 0, "", f"the pack is too large; expected {limit}", "leave out what is not used"))
     if found:
-        raise TemplateProblems(found)
+        raise ProblemsError(found)
 
 
 def read_pack(files: Mapping[str, bytes], *, origin: str = "file", label: str = "") -> Pack:
@@ -96,7 +96,7 @@ def read_pack(files: Mapping[str, bytes], *, origin: str = "file", label: str = 
     document = read_yaml(files[MAIN], label or MAIN)
     data = document.data
     if not isinstance(data, dict):
-        raise TemplateProblems([document.problem((), "got no mapping", "begin with `name: my-template`")])
+        raise ProblemsError([document.problem((), "got no mapping", "begin with `name: my-template`")])
     found = []
     name, version = data.get("name"), data.get("version")
     if not isinstance(name, str) or not re.match(r"^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$", name) or len(name) > 60:
@@ -111,7 +111,7 @@ def read_pack(files: Mapping[str, bytes], *, origin: str = "file", label: str = 
         fix = "quote it: version: '1.0.0'" if isinstance(version, int | float) else ""
         found.append(document.problem(("version",), f"got {version!r}, expected major.minor.patch such as 1.0.0", fix))
     if found:
-        raise TemplateProblems(found)
+        raise ProblemsError(found)
     return Pack(str(name), parsed, data, document, dict(files), origin)
 
 
@@ -131,5 +131,5 @@ def _bytes(path: Path, limit: int) -> bytes:
         raise _wrong(str(path), f"cannot be read: {error.strerror}", "check the file and its rights") from None
 
 
-def _wrong(file: str, message: str, fix: str) -> TemplateProblems:
-    return TemplateProblems([Problem(file, 0, 0, "", message, fix)])
+def _wrong(file: str, message: str, fix: str) -> ProblemsError:
+    return ProblemsError([Problem(file, 0, 0, "", message, fix)])

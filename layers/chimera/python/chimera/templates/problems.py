@@ -28,7 +28,7 @@ class Problem:
         return f"{place}: {named}{self.message}" + (f"; {self.fix}" if self.fix else "")
 
 
-class TemplateProblems(Exception):
+class ProblemsError(Exception):
     """Raised inside the template engine; `refused` makes it the error that callers see."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

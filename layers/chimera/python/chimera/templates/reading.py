@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from chimera.templates.problems import Problem, TemplateProblems
+from chimera.templates.problems import Problem, ProblemsError
 
 MAX_BYTES = 256_000
 MAX_NODES = 20_000
@@ -49,7 +49,7 @@ class Document:
 
 
 def read_yaml(data: bytes, file: str) -> Document:
-    """The document of one YAML file; `TemplateProblems` names the line and what to do."""
+    """The document of one YAML file; `ProblemsError` names the line and what to do."""
     if len(data) > MAX_BYTES:
         raise _wrong(file, 0, 0, f"the file has {len(data):,} bytes, expected at most {MAX_BYTES:,}", "split it up")
     try:
@@ -157,7 +157,9 @@ class _Reader:
     def _count(self, event: Any, nodes: int) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
-            raise self._at(event, f"more than {MAX_NODES:,} values, aliases unfolded", "use `for:` and `blocks` instead")
+            raise self._at(
+                event, f"more than {MAX_NODES:,} values, aliases unfolded", "use `for:` and `blocks` instead"
+            )
 
     def _scalar(self, event: Any) -> Any:
         text = str(event.value)
@@ -169,7 +171,7 @@ class _Reader:
             return int(text)
         return float(text) if _FLOAT.match(text) else text
 
-    def _at(self, event: Any, message: str, fix: str) -> TemplateProblems:
+    def _at(self, event: Any, message: str, fix: str) -> ProblemsError:
         return _wrong(self._file, event.start_mark.line + 1, event.start_mark.column + 1, message, fix)
 
 
@@ -179,5 +181,5 @@ def _advice(said: str) -> str:
     return "check indentation and quotes: a value that begins with {{ needs quotes around it"
 
 
-def _wrong(file: str, line: int, column: int, message: str, fix: str) -> TemplateProblems:
-    return TemplateProblems([Problem(file, line, column, "", message, fix)])
+def _wrong(file: str, line: int, column: int, message: str, fix: str) -> ProblemsError:
+    return ProblemsError([Problem(file, line, column, "", message, fix)])

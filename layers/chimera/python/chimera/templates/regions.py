@@ -76,7 +76,9 @@ def _inset(rect: Rect, inset: Any) -> Rect:
 
 def _number(value: Any, name: str, *, least: float = -1e5) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= 1e5:
-        raise AreaError(f"{name}: got {value!r}, expected a number" + (f" of at least {least:g}" if least > -1e5 else ""))
+        raise AreaError(
+            f"{name}: got {value!r}, expected a number" + (f" of at least {least:g}" if least > -1e5 else "")
+        )
     return float(value)
 
 

@@ -6,7 +6,7 @@ There are no statements (`{% … %}`), only expressions; text that comes in as d
 from __future__ import annotations
 
 import hashlib
-import operator
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError,
 from jinja2.runtime import Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from chimera.media.figures import Figure, key_figure
+from chimera.media.figures import as_data, key_figure
 from chimera.templates import language
 
 MAX_EXPRESSION = 4_000
@@ -24,8 +24,11 @@ MAX_TEXT = 20_000
 MAX_LIST = 2_000
 MAX_RANGE = 500
 FILTERS = frozenset(
-    "abs batch capitalize count default d first float int items join last length list lower map max min reject"
-    " rejectattr replace reverse round select selectattr slice sort string sum trim unique upper dictsort".split()
+    re.findall(
+        r"\S+",
+        "abs batch capitalize count default d first float int items join last length list lower map max min reject"
+        " rejectattr replace reverse round select selectattr slice sort string sum trim unique upper dictsort",
+    )
 )
 CONSTANTS = ("true", "false", "none", "True", "False", "None")
 
@@ -214,14 +217,17 @@ def environment(*, aspect: str, seed: int, code: str) -> Sandbox:
         "range": _range,
         "pick": lambda items, *salt: pick(items, seed, *salt),
         "by_aspect": lambda portrait, landscape, square: {"9:16": portrait, "16:9": landscape, "1:1": square}[aspect],
-        "figure": lambda text: figure_data(key_figure(str(text))),
+        "figure": lambda text: as_data(key_figure(str(text))),
     }
     return env
 
 
 TESTS = frozenset(
-    "defined undefined none odd even number string mapping sequence true false boolean in eq ne lt le gt ge"
-    " divisibleby integer float == != < <= > >= equalto lessthan greaterthan".split()
+    re.findall(
+        r"\S+",
+        "defined undefined none odd even number string mapping sequence true false boolean in eq ne lt le gt ge"
+        " divisibleby integer float == != < <= > >= equalto lessthan greaterthan",
+    )
 )
 
 
@@ -251,11 +257,3 @@ def pick(items: Any, seed: int, *salt: Any) -> Any:
     text = "\x1f".join([str(seed), "template", *map(str, salt)])
     number = int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
     return listed[number % len(listed)]
-
-
-def figure_data(figure: Figure | None) -> dict[str, Any] | None:
-    """A figure as templates see it."""
-    if figure is None:
-        return None
-    names = ("prefix", "number", "suffix", "unit", "share", "value")
-    return {"text": figure.big, **dict(zip(names, operator.attrgetter(*names)(figure), strict=True))}

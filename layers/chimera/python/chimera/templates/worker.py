@@ -11,7 +11,7 @@ import resource
 import sys
 from typing import Any
 
-from chimera.templates.expansion import Expansion, Stop
+from chimera.templates.expansion import EvaluationError, Expansion
 
 
 def lock_down(limits: dict[str, int]) -> None:
@@ -46,7 +46,7 @@ def main() -> int:
     lock_down(request["limits"])
     try:
         answer: dict[str, Any] = {"ok": Expansion(request).run()}
-    except Stop as stop:
+    except EvaluationError as stop:
         answer = {"error": stop.told()}
     except MemoryError:
         answer = {"limit": "memory"}

@@ -12,7 +12,7 @@ from chimera.domain.ids import stable_id
 from chimera.domain.models import Draft, Material, Snippet
 from chimera.domain.money import usd
 from chimera.domain.options import RunOptions
-from chimera.domain.prices import expected_production, production_limits, production_upper_bound
+from chimera.domain.prices import expected_production, production_limits, production_upper_bound, retry_limits
 from chimera.errors import ChimeraError
 from chimera.media.models import SHORT_SIDE, frame_size
 from chimera.media.timeline import unspoken_seconds
@@ -75,6 +75,7 @@ def write_brief(made: MadeContent, writers: Iterable[Writer], pages: PageReader)
             "currency": "USD",
         },
         "limits": production_limits(seconds, height),
+        "retry_limits": retry_limits(seconds, height),
     }
     made.write("brief", "request.json", answer)
     return answer

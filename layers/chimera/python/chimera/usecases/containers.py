@@ -226,6 +226,7 @@ def inspect_content(made: MadeContent, purse: Purse) -> dict[str, Any]:
     known = made.read_or_none("reports", "technical.json")
     if known and known.get("sha256") == render["sha256"]:
         return known
+    pictures = made.read("pictures", "pictures.json")
     scope, limit = made.scope, worst_case(made, "inspect")
     video = made.media.fetch(render["files"]["video"]["key"], Path("video.mp4"))
     vtt = made.media.fetch(render["files"]["vtt"]["key"], Path("captions.vtt"))
@@ -234,7 +235,13 @@ def inspect_content(made: MadeContent, purse: Purse) -> dict[str, Any]:
             video,
             vtt=vtt,
             narration=" ".join(s.narration for s in brief.scenes),
-            expected={"width": render["width"], "height": render["height"], "fps": render["fps"]},
+            expected={
+                "width": render["width"],
+                "height": render["height"],
+                "fps": render["fps"],
+                "expected_seconds": render["duration_seconds"],
+            },
+            fits=[float(s["fit"]) for s in pictures["scenes"] if s.get("fit") is not None],
         )
     value = {**report.model_dump(mode="json"), "sha256": render["sha256"]}
     made.write("reports", "technical.json", value)

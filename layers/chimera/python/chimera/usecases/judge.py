@@ -9,9 +9,13 @@ from collections.abc import Sequence
 from chimera.domain.judge import Subject, missing, verdict
 from chimera.domain.models import Check, Verdict
 from chimera.errors import ChimeraError
+from chimera.media.technical import MENDABLE
 from chimera.ports import CheckProvider
 
 CHECK_TIMEOUT_SECONDS = 30.0
+MOST_RETRIES = 1
+"""Of a video that is not good enough; then a person decides."""
+QUALITY = "quality.score"
 
 
 def review(
@@ -30,6 +34,25 @@ def review(
         answers.append(_unanswered(f"{category}.missing", category, "no installed check asks this", "judge"))
     decided, confidence = verdict(answers)
     return answers, decided, confidence
+
+
+def quality_of(answers: Sequence[Check]) -> Check | None:
+    """The check that carries the quality score; None if nobody gave one."""
+    return next((check for check in answers if check.name == QUALITY), None)
+
+
+def wants_another_seed(answers: Sequence[Check], verdict: Verdict, attempt: int) -> bool:
+    """Whether the video is to be made once more with another seed: exactly once, and only where that can help.
+
+    It is when the quality score is below its threshold, unless the verdict is a rejection (the words do not change) or
+    a check of the technical gate failed, or has no answer, that another seed cannot mend (`MENDABLE`): those go to a
+    person at once.
+    """
+    quality = quality_of(answers)
+    if attempt >= MOST_RETRIES or verdict == "reject" or quality is None or quality.passed is not False:
+        return False
+    open_ = {check.name for check in answers if check.category == "technical" and check.passed is not True}
+    return open_ <= MENDABLE
 
 
 def _ask(provider: CheckProvider, subject: Subject, timeout_seconds: float) -> list[Check]:

@@ -94,7 +94,8 @@ def worst_case(made: MadeContent, step: str) -> int:
     """Micros that a step cannot exceed: the time limit that the state machine ends it at, at its price."""
     if step == "judge":
         return step_worst_case(step, JUDGE_TIMEOUT_SECONDS)
-    return step_worst_case(step, int(made.read("brief", "request.json")["limits"][f"{step}_seconds"]))
+    limits = "retry_limits" if made.scope.attempt else "limits"
+    return step_worst_case(step, int(made.read("brief", "request.json")[limits][f"{step}_seconds"]))
 
 
 def pixel_rate(size: tuple[int, int], fps: int) -> int:

@@ -15,7 +15,7 @@ from chimera.metrics import measure
 from chimera.ports import CheckProvider, ContentRows, ReviewRows
 from chimera.purse import Purse
 from chimera.usecases.costs import metered
-from chimera.usecases.judge import review
+from chimera.usecases.judge import quality_of, review, wants_another_seed
 from chimera.usecases.production import MadeContent, production_facts, worst_case
 from chimera.usecases.scope import Scope
 
@@ -73,7 +73,29 @@ def judge(made: MadeContent, checks: list[CheckProvider], purse: Purse) -> dict[
         execution_time_ms=elapsed,
     )
     made.write("reports", "judge.json", report.model_dump(mode="json"))
-    return {"verdict": report.verdict, "confidence": report.confidence, "content_hash": report.content_hash}
+    again = wants_another_seed(answers, verdict, made.scope.attempt)
+    _note_attempt(made, report, again=again)
+    return {
+        "verdict": report.verdict,
+        "confidence": report.confidence,
+        "content_hash": report.content_hash,
+        "quality_score": quality_score(report),
+        "retry": again,
+    }
+
+
+def _note_attempt(made: MadeContent, report: SafetyReport, *, again: bool) -> None:
+    """Keep what this attempt came to: the next one writes over its reports. The same attempt again is the same."""
+    known = made.read_or_none("reports", "attempts.json") or {"attempts": []}
+    this = {
+        "attempt": made.scope.attempt,
+        "quality_score": quality_score(report),
+        "code": "QUALITY_FAILED" if again else None,
+        "content_hash": report.content_hash,
+        "problems": [f"{c.name}: {c.evidence}"[:200] for c in report.checks if c.passed is not True],
+    }
+    earlier = [one for one in known["attempts"] if one["attempt"] < made.scope.attempt]
+    made.write("reports", "attempts.json", {"attempts": [*earlier, this]})
 
 
 def _bill(made: MadeContent, video_sha256: str) -> dict[str, Any] | None:
@@ -100,10 +122,10 @@ def record_verdict(made: MadeContent, content: ContentRows) -> dict[str, Any]:
         ("generating", "review", "ready"),
         stage=stage,
         content_hash=report.content_hash,
-        quality_score=_quality(report),
+        quality_score=quality_score(report),
         media_url=files["video"]["url"],
         media={kind: file["key"] for kind, file in files.items()},
-        metadata={"production": production_facts(made), **_licences(made, render["sha256"])},
+        metadata={"production": production_facts(made), **_attempts(made), **_licences(made, render["sha256"])},
     )
     measure("judge_verdicts_total", verdict=report.verdict)
     reasons = [f"{c.name}: {c.evidence or 'could not be answered'}" for c in report.checks if c.passed is not True]
@@ -111,6 +133,7 @@ def record_verdict(made: MadeContent, content: ContentRows) -> dict[str, Any]:
         "verdict": report.verdict,
         "content_hash": report.content_hash,
         "confidence": report.confidence,
+        "quality_score": quality_score(report),
         "reason": "; ".join(reasons)[:1000],
     }
 
@@ -124,10 +147,19 @@ def _licences(made: MadeContent, video_sha256: str) -> dict[str, Any]:
     return {"licences": {"unknown": unlicensed(known.items), "manifest": known.video.manifest if known.video else ""}}
 
 
-def _quality(report: SafetyReport) -> float:
-    """The mean score of the technical and quality checks, 0–1; documented in docs/judge.md."""
-    scores = [c.score for c in report.checks if c.category in {"technical", "quality"} and c.passed is not None]
-    return round(sum(scores) / len(scores), 2) if scores else 0.0
+def quality_score(report: SafetyReport) -> float:
+    """The quality score of the finished file, 0–1 (docs/gate.md); 0 if it could not be told."""
+    found = quality_of(report.checks)
+    return 0.0 if found is None or found.passed is None else round(found.score, 2)
+
+
+def _attempts(made: MadeContent) -> dict[str, Any]:
+    """Each attempt's score, for the content's row; nothing before there was a judge."""
+    known = made.read_or_none("reports", "attempts.json")
+    if known is None:
+        return {}
+    kept = ("attempt", "quality_score", "code")
+    return {"attempts": [{name: one[name] for name in kept} for one in known["attempts"]]}
 
 
 def _video_row(render: dict[str, Any], brief: Brief) -> dict[str, Any]:

@@ -27,9 +27,6 @@ _TAIL = "\n  return half4(half3(clamp(k, 0.0, 1.0)), 1); }"
 
 # Each gives `k`, the colour at `p` (short side = 1); `c` is where the motif stands, `d` the distance to it.
 _FIELDS: dict[str, str] = {
-    "aurora": """
-  float v = fbm(p * 1.3 + 1.6 * fbm(p * 0.9)); float w = fbm(p * 0.8 + 5.0 + v);
-  k = mix(deep, body, smoothstep(0.30, 0.78, v)); k += glow * 0.55 * smoothstep(0.50, 0.80, w) * smoothstep(1.3, 0.1, d);""",
     "rays": """
   float a = atan(p.y - c.y, p.x - c.x); float r = 0.5 + 0.5 * sin(a * 14.0 + seed); r = smoothstep(0.42, 0.58, r);
   k = mix(body, deep, smoothstep(0.0, 1.15, d)); k += body * 0.30 * r * smoothstep(1.3, 0.15, d);
@@ -40,10 +37,6 @@ _FIELDS: dict[str, str] = {
     float y = c.y - 0.12 + 0.21 * n + 0.12 * sin(p.x * (1.6 + 0.35 * n) + seed + n * 1.9) + 0.05 * sin(p.x * 4.1 + n * 2.7 + seed);
     float s = smoothstep(-0.003, 0.005, p.y - y); float3 layer = mix(body, deep, 0.28 + 0.13 * n);
     float edge = smoothstep(0.16, 0.0, p.y - y); k = mix(k, layer + glow * 0.16 * edge, s); }""",
-    "folds": """
-  float u = dot(p, normalize(float2(1.0, 0.62))); float v = dot(p, normalize(float2(-0.62, 1.0)));
-  float f = sin(u * 5.2 + 1.1 * sin(v * 1.7 + seed) + seed); float g = 0.5 + 0.5 * f;
-  k = mix(deep, body, smoothstep(0.15, 0.95, g)); k += glow * 0.32 * pow(g, 6.0); k *= mix(1.08, 0.72, smoothstep(0.1, 1.2, d));""",
     "orbs": """
   k = mix(body * 0.85, deep, smoothstep(-0.2, 1.5, p.y));
   for (int i = 0; i < 9; i++) { float n = float(i);

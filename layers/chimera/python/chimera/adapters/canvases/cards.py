@@ -13,7 +13,7 @@ import numpy as np
 import skia
 
 from chimera.adapters.canvases.backdrops import FIELDS, TEXTURES, add_grain, paint_field, paint_texture
-from chimera.adapters.canvases.brush import BLEED, Palette, Stage
+from chimera.adapters.canvases.brush import Palette, Stage, fill
 from chimera.adapters.canvases.icons import icons_for
 from chimera.adapters.canvases.looks import FAMILIES, CardLook, choose_looks, palette_of
 from chimera.adapters.canvases.motifs import MOTIFS, dial, wall
@@ -157,18 +157,19 @@ def _motif(
     """The families that stand an icon, a dial or a wall of icons on a shaded field."""
     (margin_x, margin_y), scale = at
     p, name = s.palette, look.family.partition(".")[2]
-    deep, body, glow = p.ground, mix(p.third, p.ground, 0.15), mix(p.second, p.third, 0.4)
-    if s.hushed or name == "wall":
-        body, glow = mix(body, p.ground, 0.55), mix(glow, p.ground, 0.6)
     if p.light:
-        body, glow = mix(p.third, p.ground, 0.35), mix(p.second, "#ffffff", 0.55)
-    s.canvas.save()
-    s.canvas.resetMatrix()
-    paint_field(
-        s.canvas, width=size[0], height=size[1], focus=(margin_x + s.x * scale, margin_y + s.y * scale),
-        field=FIELDS[s.seed % len(FIELDS)], colours=(deep, body, glow), seed=s.seed,
-    )  # fmt: skip
-    s.canvas.restore()
+        _flat_field(s)
+    else:
+        deep, body, glow = p.ground, mix(p.third, p.ground, 0.15), mix(p.second, p.third, 0.4)
+        if s.hushed or name == "wall":
+            body, glow = mix(body, p.ground, 0.55), mix(glow, p.ground, 0.6)
+        s.canvas.save()
+        s.canvas.resetMatrix()
+        paint_field(
+            s.canvas, width=size[0], height=size[1], focus=(margin_x + s.x * scale, margin_y + s.y * scale),
+            field=FIELDS[s.seed % len(FIELDS)], colours=(deep, body, glow), seed=s.seed,
+        )  # fmt: skip
+        s.canvas.restore()
     paint_texture(s.canvas, layout=layout, texture=TEXTURES[s.seed // 7 % len(TEXTURES)], colour=p.ink, seed=s.seed)
     if name == "wall":
         wall(s)
@@ -176,6 +177,14 @@ def _motif(
         dial(s, s.share)
     else:
         MOTIFS[name](s)
+
+
+def _flat_field(s: Stage) -> None:
+    """On light themes: paper with a tinted disc; shading looks like metal there."""
+    p = s.palette
+    s.canvas.drawRect(s.box, fill(p.ground))
+    s.canvas.drawCircle(s.x, s.y, s.radius * 1.55, fill(mix(p.ground, p.second, 0.10)))
+    s.canvas.drawCircle(s.x, s.y, s.radius * 1.22, fill(mix(p.ground, "#ffffff", 0.55)))
 
 
 def _type_of(layout: Layout, kind: SceneKind) -> list[Area]:

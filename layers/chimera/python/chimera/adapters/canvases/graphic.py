@@ -223,7 +223,7 @@ def halftone(s: Stage) -> None:
             inside = 0 <= u < 1 and 0 <= v < 1
             value = float(mask[int(v * grid), int(u * grid)]) if inside else 0.0
             far = math.hypot(x - s.x, y - s.y) / (s.radius * 1.04)
-            value = max(min(value * 1.5, 1.0), 0.34 * max(far - 0.42, 0.0) if far < 0.97 else 0.0)
+            value = max(min(value * 1.7, 1.0), 0.34 * max(far - 0.42, 0.0) if far < 0.97 else 0.0)
             if value > 0.04:
                 sizes.setdefault(round(value * 10), []).append(skia.Point(x, y))
     for level, spots in sizes.items():
@@ -236,7 +236,7 @@ def _icon_mask(icon: str, size: int) -> Any:
     surface = skia.Surface(pixels, colorType=skia.ColorType.kBGRA_8888_ColorType)
     from chimera.adapters.canvases.icons import svg
 
-    dom = skia.SVGDOM.MakeFromStream(skia.MemoryStream(svg(icon, stroke="#ffffff", width=2.1, fill=0.45)))
+    dom = skia.SVGDOM.MakeFromStream(skia.MemoryStream(svg(icon, stroke="#ffffff", width=2.0, fill=0.16)))
     dom.setContainerSize(skia.Size(24, 24))
     canvas = surface.getCanvas()
     canvas.scale(size / 24, size / 24)

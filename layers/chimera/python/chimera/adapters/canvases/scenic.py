@@ -147,10 +147,13 @@ def _torn(width: float, height: float, rng: np.random.Generator) -> Any:
     points: list[tuple[float, float]] = []
     corners = [(-width / 2, -height / 2), (width / 2, -height / 2), (width / 2, height / 2), (-width / 2, height / 2)]
     for (ax, ay), (bx, by) in zip(corners, [*corners[1:], corners[0]], strict=True):
-        steps = max(round(math.hypot(bx - ax, by - ay) / 13), 2)
+        length = math.hypot(bx - ax, by - ay)
+        steps = max(round(length / 7), 2)
+        drift = np.convolve(rng.normal(0, 3.4, steps + 6), np.ones(5) / 3.2, "same") + rng.normal(0, 0.7, steps + 6)
         for step in range(steps):
             share = step / steps
-            points.append((ax + (bx - ax) * share + rng.normal(0, 2.6), ay + (by - ay) * share + rng.normal(0, 2.6)))
+            off = float(drift[step + 3])
+            points.append((ax + (bx - ax) * share - (by - ay) / length * off, ay + (by - ay) * share + (bx - ax) / length * off))
     return polygon(points)
 
 
@@ -165,8 +168,8 @@ def landscape(s: Stage) -> None:
     c, p = s.canvas, s.palette
     left, top, right, bottom = s.bleed
     night = not p.light
-    sky_top = mix(p.ground, "#000000", 0.2) if night else mix(p.second, "#ffffff", 0.55)
-    sky_low = mix(p.third, p.second, 0.45) if night else mix(p.first, "#ffffff", 0.72)
+    sky_top = mix(p.ground, "#000000", 0.2) if night else mix(p.ground, p.second, 0.28)
+    sky_low = mix(p.third, p.second, 0.45) if night else mix(p.first, "#fff4e0", 0.80)
     horizon = s.y + s.radius * 0.62
     c.drawRect(s.box, gradient((sky_top, mix(sky_top, sky_low, 0.45), sky_low), (0, top), (0, horizon)))
     if night:
@@ -176,14 +179,15 @@ def landscape(s: Stage) -> None:
     sun_x, sun_y = s.x + s.rng.uniform(-0.35, 0.35) * s.radius, s.y - s.radius * s.rng.uniform(0.05, 0.3)
     c.drawCircle(sun_x, sun_y, s.radius * 1.9, glow(sun_x, sun_y, s.radius * 1.9, p.first, 0.55))
     size = s.radius * (0.40 if night else 0.48)
-    c.drawCircle(sun_x, sun_y, size, fill(mix(p.first, "#ffffff", 0.35 if night else 0.1)))
+    body = skia.Path.Circle(sun_x, sun_y, size)
     if night and s.pick(True, False):
-        c.drawCircle(sun_x + size * 0.42, sun_y - size * 0.18, size * 0.88, fill(mix(sky_top, sky_low, 0.42)))
+        body = skia.Op(body, skia.Path.Circle(sun_x + size * 0.42, sun_y - size * 0.18, size * 0.88), skia.kDifference_PathOp)
+    c.drawPath(body, fill(mix(p.first, "#ffffff", 0.35 if night else 0.1)))
     ridges = 6
     for at in range(ridges):
         share = at / (ridges - 1)
-        far = mix(sky_low, p.third, 0.45)
-        near = mix(p.ground, "#000000", 0.25) if night else mix(p.ground, p.third, 0.35)
+        far = mix(sky_low, p.third, 0.45) if night else mix(sky_low, p.second, 0.22)
+        near = mix(p.ground, "#000000", 0.25) if night else mix(p.second, p.ground, 0.30)
         colour = mix(far, near, share**0.8)
         level = horizon - s.radius * 0.42 + at * s.radius * 0.36
         sharp = at < 3

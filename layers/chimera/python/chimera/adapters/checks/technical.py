@@ -9,11 +9,12 @@ from chimera.domain.judge import Subject
 from chimera.domain.models import Check
 from chimera.errors import ChimeraError
 
+QUALITY = "quality.score"
 _SHAPES = {"9:16": 9 / 16, "16:9": 16 / 9, "1:1": 1.0}
 
 
 class TechnicalCheck:
-    """The technical gate's answers for the strictest platform's limits, plus the picture's shape."""
+    """The technical gate's answers for the strictest platform's limits, the picture's shape, and the quality score."""
 
     name = "technical"
     category = "technical"
@@ -42,7 +43,8 @@ class TechnicalCheck:
         checks = evaluate(measured, limits)
         asked = {check.name for check in checks}
         stated = [Check.model_validate(check) for check in report.get("checks") or []]
-        return [*checks, *(check for check in stated if check.name not in asked), _shape(content, measured)]
+        more = (check for check in stated if check.name not in asked)
+        return [*checks, *more, _shape(content, measured), _quality(report)]
 
 
 def _shape(content: Subject, measured: dict[str, Any]) -> Check:
@@ -57,4 +59,25 @@ def _shape(content: Subject, measured: dict[str, Any]) -> Check:
         threshold=0.8,
         evidence=f"is {width}x{height}, expected {content.aspect}",
         severity="reject",
+    )
+
+
+def _quality(report: dict[str, Any]) -> Check:
+    """The quality score against its threshold; a report without one leaves the question open."""
+    from chimera.media.quality import THRESHOLD, Quality
+
+    if report.get("quality") is None:
+        return Check(
+            name=QUALITY, category="quality", score=0.0, threshold=THRESHOLD, passed=None,
+            evidence="the report has no quality score", provider=TechnicalCheck.name,
+        )  # fmt: skip
+    quality = Quality.model_validate(report["quality"])
+    weakest = sorted(quality.parts.items(), key=lambda part: part[1])[:3]
+    said = ", ".join(f"{name} {value:.2f}" for name, value in weakest if value < 1)
+    return answer(
+        QUALITY,
+        "quality",
+        quality.score,
+        threshold=THRESHOLD,
+        evidence=f"quality {quality.score:.2f}, expected {THRESHOLD}" + (f"; weakest: {said}" if said else ""),
     )

@@ -109,15 +109,20 @@ class PaidHttp:
         self._vault = vault
 
     def post(self, path: str, call: PaidCall, *, json: Any = None, data: Mapping[str, Any] | None = None,
-             files: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> PaidAnswer:  # fmt: skip
+             files: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None,
+             query: Mapping[str, str] | None = None) -> PaidAnswer:  # fmt: skip
         """The paid request itself, with the call's id as Idempotency-Key: once for each call (`CONFLICT`)."""
         if call.sent:
             raise ChimeraError("CONFLICT", f"call {call.call_id} was sent already; draw for another one")
-        return self._request("POST", path, call, headers or {}, json=json, data=data, files=files)
+        return self._request("POST", path, call, headers or {}, json=json, data=data, files=files, params=query)
 
     def get(self, path: str, call: PaidCall, *, headers: Mapping[str, str] | None = None) -> PaidAnswer:
         """A request that costs nothing by itself, such as asking whether a paid job is done; any number of times."""
         return self._request("GET", path, call, headers or {})
+
+    def key(self, call: PaidCall) -> str:
+        """The vendor's key while the call's draw is open: for a vendor whose requests are signed with it."""
+        return self._vault().key(self.vendor, call, self)
 
     def _request(self, method: str, path: str, call: PaidCall, headers: Mapping[str, str], **body: Any) -> PaidAnswer:
         import httpx  # a quarter of a second: only for those who pay

@@ -26,6 +26,8 @@ MAX_CHARACTERS = 5_000
 _TIMEOUT_SECONDS = 120.0
 # Of 26 variants the one that a recogniser understands best (word errors 0.36; plain en-us 0.59): docs/media-measurements.md.
 _VARIANT = "+f2"
+VARIANTS = (_VARIANT, "+m3", "+f4", "+m7", "+f1", "+m1", "+f3", "+m5")
+"""Voices for several roles: neighbours differ in pitch and timbre."""
 _PITCH, _RANGE, _WORD_GAP = 42, 70, 1
 # names people use that espeak-ng lacks
 _ALIASES = {
@@ -49,11 +51,29 @@ class EspeakVoice:
     model = "espeak-ng 1.52"
     licence = "output of a program, free of third-party rights (espeak-ng itself: GPL-3.0-or-later)"
     origin = "algorithm"
+    author = "espeak-ng"
+    source = "https://github.com/espeak-ng/espeak-ng"
     priority = 90
+    paid = False
     takes_lexicon = True
+    takes_language = False
 
     def __init__(self, context: ProviderContext | None = None) -> None:
         self._context = context
+
+    @property
+    def ready(self) -> bool:
+        """Always: it comes with the program."""
+        return True
+
+    def default_voice(self, language: str, index: int) -> str:
+        """The language's voice, in another variant for each of several roles."""
+        language = language or "en-us"
+        return (
+            "en-us" + VARIANTS[index % len(VARIANTS)]
+            if language == "en"
+            else language + VARIANTS[index % len(VARIANTS)]
+        )
 
     def synthesize(
         self,
@@ -122,9 +142,7 @@ def _script(pairs: list[tuple[str, str]]) -> tuple[str, list[int]]:
 
 
 def _ask_worker(request: dict[str, Any]) -> dict[str, Any]:
-    answer = ask(
-        "chimera.adapters.voices.espeak_worker", request, timeout=_TIMEOUT_SECONDS, what="espeak-ng"
-    )
+    answer = ask("chimera.adapters.voices.espeak_worker", request, timeout=_TIMEOUT_SECONDS, what="espeak-ng")
     if "error" in answer:
         code = "VALIDATION_FAILED" if answer.get("unknown_voice") else "PROVIDER_REJECTED"
         raise ChimeraError(code, str(answer["error"]), {"voice": request["voice"]})

@@ -115,7 +115,7 @@ def _skin(small: Pixels) -> Map:
     """1 where a patch has the colour of skin, whatever its brightness; too much of it is a wall, and counts for nothing."""
     luma, red, blue = (plane.astype(np.float32) for plane in cv2.split(cv2.cvtColor(small, cv2.COLOR_BGR2YCrCb)))
     mask = ((red > 133) & (red < 173) & (blue > 77) & (blue < 127) & (luma > 40)).astype(np.float32)
-    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    if float(mask.mean()) > 0.35:
+    opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    if float(np.mean(opened)) > 0.35:
         return np.zeros(mask.shape, np.float32)
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), 1.5), dtype=np.float32)
+    return np.asarray(cv2.GaussianBlur(opened, (0, 0), 1.5), dtype=np.float32)

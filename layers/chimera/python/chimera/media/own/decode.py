@@ -24,7 +24,7 @@ _MAX_CHUNKS = 200_000
 _MAX_PROFILE, _MAX_EXIF = 4_000_000, 65_536
 
 
-class Unusable(Exception):
+class UnusableError(Exception):
     """What came and what was expected, as two parts of one sentence; `code` of the error to be."""
 
     def __init__(self, got: str, expected: str, code: str = "VALIDATION_FAILED") -> None:
@@ -35,16 +35,17 @@ class Unusable(Exception):
 def check_size(width: int, height: int) -> None:
     """Refuse a picture that is too small to use or too large to decode, by what its header says."""
     if width < 1 or height < 1:
-        raise Unusable(f"a picture of {width} x {height} pixels", "one that has pixels")
+        raise UnusableError(f"a picture of {width} x {height} pixels", "one that has pixels")
     if width * height > MAX_PICTURE_PIXELS or max(width, height) > MAX_SIDE:
-        raise Unusable(
+        raise UnusableError(
             f"a picture of {width:,} x {height:,} pixels",
             f"at most {MAX_PICTURE_PIXELS:,} pixels and {MAX_SIDE:,} on a side",
             "FILE_TOO_LARGE",
         )
     if min(width, height) < MIN_SIDE:
-        raise Unusable(
-            f"a picture of {width} x {height} pixels", f"{MIN_SIDE} pixels or more on each side, to fill a part of a frame"
+        raise UnusableError(
+            f"a picture of {width} x {height} pixels",
+            f"{MIN_SIDE} pixels or more on each side, to fill a part of a frame",
         )
 
 
@@ -65,7 +66,7 @@ def _still(data: bytes) -> Pixels:
 
     codec = skia.Codec.MakeFromData(data)
     if codec is None:
-        raise Unusable("a picture that cannot be read", "one that is whole")
+        raise UnusableError("a picture that cannot be read", "one that is whole")
     size = codec.dimensions()
     width, height = int(size.width()), int(size.height())
     check_size(width, height)
@@ -77,7 +78,7 @@ def _still(data: bytes) -> Pixels:
     if result in (skia.Codec.kInvalidConversion, skia.Codec.kUnimplemented):
         return _by_opencv(data)
     if result != skia.Codec.kSuccess:
-        raise Unusable(f"a broken picture ({result.name.removeprefix('k')})", "one that is whole")
+        raise UnusableError(f"a broken picture ({result.name.removeprefix('k')})", "one that is whole")
     return _upright(pixels, int(codec.getOrigin()))
 
 
@@ -85,7 +86,7 @@ def _by_opencv(data: bytes) -> Pixels:
     """For what Skia does not convert, such as CMYK; OpenCV turns it upright itself."""
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
-        raise Unusable("a picture that cannot be read", "one that is whole")
+        raise UnusableError("a picture that cannot be read", "one that is whole")
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2BGRA), dtype=np.uint8)
 
 
@@ -115,7 +116,7 @@ def _plain_png(data: bytes) -> tuple[bytes, bool]:
         at = end
         if kind == b"IEND":
             return b"".join(kept), animated
-    raise Unusable("a PNG that breaks off", "one that is whole")
+    raise UnusableError("a PNG that breaks off", "one that is whole")
 
 
 def _sound(kind: bytes, body: bytes) -> bool:
@@ -138,7 +139,7 @@ def _gif(path: Path) -> tuple[Pixels, bool]:
 
     first: Pixels | None = None
     seen = 0
-    with path.open("rb") as file, av.open(file, format=DEMUXERS["gif"], options=AV_OPTIONS) as container:
+    with path.open("rb") as file, av.open(file, "r", format=DEMUXERS["gif"], options=AV_OPTIONS) as container:
         stream = container.streams.video[0]
         check_size(stream.codec_context.width, stream.codec_context.height)
         for frame in container.decode(stream):
@@ -152,7 +153,7 @@ def _gif(path: Path) -> tuple[Pixels, bool]:
             if seen >= GIF_FRAMES:
                 break
     if first is None:
-        raise Unusable("a GIF without a frame", "one that is whole")
+        raise UnusableError("a GIF without a frame", "one that is whole")
     return first, seen > 1
 
 
@@ -186,6 +187,6 @@ def heif_size(path: Path) -> tuple[int, int]:
     at = data.find(b"irot")
     turned = at >= 0 and at + 5 <= len(data) and bool(data[at + 4] & 1)
     if not sizes:
-        raise Unusable("a HEIC or AVIF without a size", "one that is whole")
+        raise UnusableError("a HEIC or AVIF without a size", "one that is whole")
     width, height = max(sizes, key=lambda size: size[0] * size[1])
     return (height, width) if turned else (width, height)

@@ -102,10 +102,14 @@ def prepare_footage(
 def _checked(path: Path, size: tuple[int, int], fps: int, seconds: float, start: float | None) -> MediaFacts:
     check_size(size)
     if size[0] % 2 or size[1] % 2:
-        raise ChimeraError("VALIDATION_FAILED", f"size: got {size[0]} x {size[1]}, expected even numbers", {"size": size})
+        raise ChimeraError(
+            "VALIDATION_FAILED", f"size: got {size[0]} x {size[1]}, expected even numbers", {"size": size}
+        )
     for name, value, low, high in (("fps", fps, 1, 120), ("seconds", seconds, 0.1, MAX_PREPARED_SECONDS)):
         if not low <= value <= high:
-            raise ChimeraError("VALIDATION_FAILED", f"{name}: got {value:g}, expected {low:g} to {high:g}", {name: value})
+            raise ChimeraError(
+                "VALIDATION_FAILED", f"{name}: got {value:g}, expected {low:g} to {high:g}", {name: value}
+            )
     facts = probe(path)
     if facts.kind != "footage":
         raise refused(path, f"a {facts.kind}" if facts.kind == "picture" else "sound", "footage")
@@ -169,7 +173,12 @@ def _look(path: Path, facts: MediaFacts, start: float, seconds: float) -> Frames
 
 def _crop(frames: Frames, facts: MediaFacts, size: tuple[int, int]) -> Window:
     box = best_window(energy_of(frames), (_width(facts), _height(facts)), size)
-    even = {"x": box.x // 2 * 2, "y": box.y // 2 * 2, "width": max(box.width // 2 * 2, 2), "height": max(box.height // 2 * 2, 2)}
+    even = {
+        "x": box.x // 2 * 2,
+        "y": box.y // 2 * 2,
+        "width": max(box.width // 2 * 2, 2),
+        "height": max(box.height // 2 * 2, 2),
+    }
     return Window(**even)
 
 

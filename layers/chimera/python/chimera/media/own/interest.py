@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Literal
 
 import cv2
@@ -43,7 +44,7 @@ class Looks:
         self.sharpness = np.array([float(cv2.Laplacian(g, cv2.CV_32F).std()) for g in grey])
         clipped = np.array([float(((g < 4) | (g > 251)).mean()) for g in grey])
         self.exposure = np.clip(1 - clipped, 0, 1) * np.clip(1 - np.abs(self.light - 118) / 118, 0, 1)
-        changes = [float(cv2.absdiff(a, b).mean()) for a, b in zip(grey, grey[1:], strict=False)] if moving else []
+        changes = [float(cv2.absdiff(a, b).mean()) for a, b in pairwise(grey)] if moving else []
         self.change = np.array([changes[0], *changes] if changes else np.full(len(grey), 4.0))
         self.moving = moving and len(grey) > 1
 
@@ -82,12 +83,14 @@ def energy_of(frames: Frames) -> Map:
     found: Any = np.mean([saliency(frame) for frame in frames[::step]], axis=0)
     found = found / found.sum()
     grey = [cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in frames]
-    moves = [cv2.absdiff(a, b) for a, b in zip(grey, grey[1:], strict=False)]
+    moves = [cv2.absdiff(a, b) for a, b in pairwise(grey)]
     moves = [move for move in moves if float(move.mean()) < _CUT]
     if moves:
         motion = np.mean(moves, axis=0).astype(np.float32)
         motion = np.clip(motion - float(np.median(motion)) - 2.0, 0, None)  # what all of the picture does is the camera
-        motion = cv2.GaussianBlur(cv2.resize(motion, (found.shape[1], found.shape[0]), interpolation=cv2.INTER_AREA), (0, 0), 3)
+        motion = cv2.GaussianBlur(
+            cv2.resize(motion, (found.shape[1], found.shape[0]), interpolation=cv2.INTER_AREA), (0, 0), 3
+        )
         if float(motion.sum()) > 1e-3:
             found = found + 1.2 * motion / float(motion.sum())
     return np.asarray(found / found.sum(), dtype=np.float32)

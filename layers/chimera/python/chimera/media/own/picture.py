@@ -93,7 +93,9 @@ def check_size(size: tuple[int, int]) -> None:
     """Refuse a frame size that makes no sense."""
     if not all(16 <= side <= 8192 for side in size):
         raise ChimeraError(
-            "VALIDATION_FAILED", f"size: got {size[0]} x {size[1]}, expected 16 to 8192 pixels on a side", {"size": size}
+            "VALIDATION_FAILED",
+            f"size: got {size[0]} x {size[1]}, expected 16 to 8192 pixels on a side",
+            {"size": size},
         )
 
 

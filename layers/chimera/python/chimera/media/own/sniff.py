@@ -56,10 +56,9 @@ def sniff(path: Path) -> Sniffed:
     head, size = _head(path)
     if size == 0:
         raise refused(path, "0 bytes", EXPECTED)
-    found = _known(head)
+    found = container_of(head)
     if found is None:
-        came = next((name for pattern, name in _REFUSED if pattern.search(head[:1024])), "")
-        raise refused(path, came or f"bytes that begin {head[:12].hex(' ')}", EXPECTED)
+        raise refused(path, came_as(head) or f"bytes that begin {head[:12].hex(' ')}", EXPECTED)
     container, family = found
     most = MAX_PICTURE_BYTES if family == "picture" else MAX_FOOTAGE_BYTES
     if size > most:
@@ -69,6 +68,11 @@ def sniff(path: Path) -> Sniffed:
             {"file": shown(path), "bytes": size, "limit_bytes": most},
         )
     return Sniffed(container=container, family=family, bytes=size)
+
+
+def came_as(head: bytes) -> str:
+    """What refused bytes are, where that can be said; else nothing."""
+    return next((name for pattern, name in _REFUSED if pattern.search(head[:1024])), "")
 
 
 def shown(path: Path) -> str:
@@ -115,7 +119,8 @@ def _sort(mode: int) -> str:
     return kinds.get(stat.S_IFMT(mode), "a device")
 
 
-def _known(head: bytes) -> tuple[str, Family] | None:
+def container_of(head: bytes) -> tuple[str, Family] | None:
+    """Container and family by a file's first bytes (4096 tell all of them apart); None for what is not taken."""
     if head.startswith(b"\xff\xd8\xff"):
         return "jpeg", "picture"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):

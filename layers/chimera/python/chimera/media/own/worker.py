@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from chimera.media.own.decode import AV_OPTIONS, Unusable, check_size, heif_size, load
+from chimera.media.own.decode import AV_OPTIONS, UnusableError, check_size, heif_size, load
 from chimera.media.own.limited import limit
 from chimera.media.own.limits import (
     AUDIO_CODECS,
@@ -42,7 +42,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     path = Path(request["path"])
     try:
         return {"film": film, "picture": picture, "prepare": prepare, "samples": samples}[request["op"]](path, request)
-    except Unusable as error:
+    except UnusableError as error:
         return _refusal(error.got, error.expected, error.code)
     except MemoryError:
         return _refusal("a file that needs too much memory", "one that can be decoded within limits")
@@ -87,13 +87,13 @@ def prepare(path: Path, request: dict[str, Any]) -> dict[str, Any]:
     box = smart_crop(pixels, size)
     part = pixels[box.y : box.y + box.height, box.x : box.x + box.width]
     smaller = box.width > size[0]
-    part = cv2.resize(part, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
-    flat = _flattened(part, request.get("background"))
+    fitted = cv2.resize(part, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+    flat = _flattened(fitted, request.get("background"))
     out = Path(request["out"])
     quality = [cv2.IMWRITE_JPEG_QUALITY, 95] if out.suffix == ".jpg" else [cv2.IMWRITE_PNG_COMPRESSION, 3]
     done, data = cv2.imencode(out.suffix, flat, quality)
     if not done:
-        raise Unusable("a picture that cannot be written", "a size that can be encoded")
+        raise UnusableError("a picture that cannot be written", "a size that can be encoded")
     out.write_bytes(data.tobytes())
     return {
         "source_width": width, "source_height": height, "animated": animated, "crop": box.model_dump(),
@@ -123,14 +123,16 @@ def film(path: Path, request: dict[str, Any]) -> dict[str, Any]:
 
     with (
         path.open("rb") as file,
-        av.open(file, format=DEMUXERS[request["container"]], options=AV_OPTIONS, metadata_errors="replace") as container,
+        av.open(
+            file, "r", format=DEMUXERS[request["container"]], options=AV_OPTIONS, metadata_errors="replace"
+        ) as container,
     ):
         if len(container.streams) > MAX_STREAMS:
-            raise Unusable(f"a file of {len(container.streams)} streams", f"at most {MAX_STREAMS}")
+            raise UnusableError(f"a file of {len(container.streams)} streams", f"at most {MAX_STREAMS}")
         shown = next((s for s in container.streams.video if not _is_cover(s)), None)
         heard = next(iter(container.streams.audio), None)
         if shown is None and heard is None:
-            raise Unusable("a file without picture or sound", "footage or a recording")
+            raise UnusableError("a file without picture or sound", "footage or a recording")
         found: dict[str, Any] = {"has_sound": heard is not None, "audio_codec": None, "video_codec": None}
         if heard is not None:
             found["audio_codec"] = _allowed(heard, AUDIO_CODECS)
@@ -138,7 +140,7 @@ def film(path: Path, request: dict[str, Any]) -> dict[str, Any]:
             found |= _shown(container, shown)
         seconds = _seconds(container, shown or heard)
         if seconds <= 0:
-            raise Unusable("a file of no length", "one with at least a frame")
+            raise UnusableError("a file of no length", "one with at least a frame")
         return found | {"seconds": round(seconds, 3)}
 
 
@@ -153,7 +155,9 @@ def samples(path: Path, request: dict[str, Any]) -> dict[str, Any]:
     frames: list[Any] = []
     with (
         path.open("rb") as file,
-        av.open(file, format=DEMUXERS[request["container"]], options=AV_OPTIONS, metadata_errors="replace") as container,
+        av.open(
+            file, "r", format=DEMUXERS[request["container"]], options=AV_OPTIONS, metadata_errors="replace"
+        ) as container,
     ):
         stream = next(s for s in container.streams.video if not _is_cover(s))
         stream.codec_context.thread_count = 1
@@ -163,7 +167,7 @@ def samples(path: Path, request: dict[str, Any]) -> dict[str, Any]:
             container.seek(round((start + at) * 1_000_000), backward=True, any_frame=False)
             try:
                 frame = _first_frame(container, stream)
-            except Unusable:
+            except UnusableError:
                 continue
             _check_frame(frame.width, frame.height)
             shown_at = max(float(frame.time or 0) - start, 0.0)
@@ -171,7 +175,7 @@ def samples(path: Path, request: dict[str, Any]) -> dict[str, Any]:
                 times.append(round(shown_at, 3))
                 frames.append(frame.reformat(width=160, height=90).to_ndarray(format="bgr24"))
     if not frames:
-        raise Unusable("footage of which no frame can be decoded", "footage that is whole")
+        raise UnusableError("footage of which no frame can be decoded", "footage that is whole")
     scores, _ = Looks(np.stack(frames), moving=False).scores()
     return {"samples": [[at, round(float(score), 4)] for at, score in zip(times, scores, strict=True)]}
 
@@ -205,11 +209,11 @@ def _shown(container: Any, stream: Any) -> dict[str, Any]:
 
 def _check_frame(width: int, height: int) -> None:
     if width * height > MAX_FOOTAGE_PIXELS:
-        raise Unusable(
+        raise UnusableError(
             f"frames of {width:,} x {height:,} pixels", f"at most {MAX_FOOTAGE_PIXELS:,} pixels", "FILE_TOO_LARGE"
         )
     if min(width, height) < MIN_SIDE:
-        raise Unusable(f"frames of {width} x {height} pixels", f"{MIN_SIDE} pixels or more on each side")
+        raise UnusableError(f"frames of {width} x {height} pixels", f"{MIN_SIDE} pixels or more on each side")
 
 
 def _is_cover(stream: Any) -> bool:
@@ -222,7 +226,7 @@ def _allowed(stream: Any, known: tuple[str, ...]) -> str:
     context = stream.codec_context
     name = str(context.codec.canonical_name if context is not None else "unknown")
     if name not in known:
-        raise Unusable(f"a stream encoded as {name[:40]!r}", "a common codec such as H.264, HEVC, VP9, AV1 or AAC")
+        raise UnusableError(f"a stream encoded as {name[:40]!r}", "a common codec such as H.264, HEVC, VP9, AV1 or AAC")
     return name
 
 
@@ -240,7 +244,7 @@ def _first_frame(container: Any, stream: Any) -> Any:
             return frames[0]
         if number >= _PACKETS_TO_A_FRAME:
             break
-    raise Unusable("footage of which no frame can be decoded", "footage that is whole")
+    raise UnusableError("footage of which no frame can be decoded", "footage that is whole")
 
 
 def _seconds(container: Any, stream: Any) -> float:

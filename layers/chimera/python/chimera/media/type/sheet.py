@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from chimera.media import ass
-from chimera.media.flow import Line, line_text
-from chimera.media.fonts import Family, ascent, ass_size, drawable, family_name, real_weight, text_width
+from chimera.media.flow import Line, Token, line_text
+from chimera.media.fonts import Family, ascent, ass_size, drawable, family_name, real_weight, runs, text_width
 from chimera.media.layers import Align, Enter, Placed
 from chimera.media.layout import Layout
 from chimera.media.models import Theme
@@ -17,6 +17,8 @@ from chimera.media.theme import readable, resolved
 from chimera.media.timeline import Clip
 from chimera.media.type.draw import drawing
 
+# `plain`: there at once and gone at once, a step of an animation; `pulse`: there, and it beats once.
+Coming = Enter | Literal["plain", "pulse"]
 CAP = 0.70  # cap height of the bundled families in ems
 LEAVE_MS = 180
 _LABELS = {
@@ -94,6 +96,25 @@ class Face:
         size = ass_size(self.family, self.size)
         return f"\\fn{name}\\b{weight}\\fs{size:.2f}\\1c{ass.inline(self.colour)}{edge}{more}"
 
+    def parts(self, text: str, tags: str = "") -> list[tuple[str, str]]:
+        """The text as (overrides, piece): a piece that another family has to draw names it, and the next goes back."""
+        found: list[tuple[str, str]] = []
+        before = self.family
+        for family, piece in runs(text, self.family):
+            own = ""
+            if family != before:
+                weight = real_weight(family, self.weight)
+                own = f"\\fn{family_name(family)}\\b{weight}\\fs{ass_size(family, self.size):.2f}"
+            found.append((tags + own, piece))
+            before, tags = family, ""
+        if found and before != self.family:
+            found.append((self._back(), ""))
+        return found
+
+    def _back(self) -> str:
+        weight = real_weight(self.family, self.weight)
+        return f"\\fn{family_name(self.family)}\\b{weight}\\fs{ass_size(self.family, self.size):.2f}"
+
     def width(self, text: str) -> float:
         """Width of a line of it."""
         return text_width(text, self.family, self.weight, self.size, self.spacing)
@@ -148,12 +169,12 @@ class Sheet:
 
     def line(
         self, line: Line | str, face: Face, *, x: float, baseline: float, align: str = "left", start: float,
-        stop: float, enter: Enter = "fade", depth: int = 3, opacity: float = 1.0, strong: str = "",
+        stop: float, enter: Coming = "fade", depth: int = 3, opacity: float = 1.0, strong: str = "",
         word_times: Sequence[float] = (),
     ) -> None:  # fmt: skip
         """A line of type; `x` is its left edge, middle or right edge as `align` says, `word_times` are for `words`."""
         text = line if isinstance(line, str) else line_text(line)
-        top = baseline - ascent(face.family) * face.size
+        top = baseline - max((ascent(f) for f, _ in runs(text, face.family)), default=ascent(face.family)) * face.size
         anchor = {"left": 7, "centre": 8, "right": 9}[align]
         head = f"\\an{anchor}{_alpha(opacity)}"
         if enter == "type":
@@ -163,24 +184,25 @@ class Sheet:
         left = {"left": x, "centre": x - width / 2, "right": x - width}[align]
         tags = head + self._enter(enter, x, top, left, width, face.size, is_rtl(text), start, stop) + face.tags()
         parts: list[tuple[str, str]] = [(tags, "")]
-        tokens = line if not isinstance(line, str) else ()
-        if not tokens:
-            parts[0] = (tags, text)
+        tokens: Line = (Token(line),) if isinstance(line, str) else line
+        coloured = bool(strong) and any(token.strong for token in tokens)
         for place, token in enumerate(tokens):
-            own = ""
-            if any(t.strong for t in tokens) and strong:
-                own = f"\\1c{ass.inline(strong if token.strong else face.colour)}"
+            own = f"\\1c{ass.inline(strong if token.strong else face.colour)}" if coloured else ""
             if enter == "words" and place < len(word_times):
                 begin = max(round((word_times[place] - start) * 1000), 0)
-                own += f"\\alpha&HFF&\\t({begin},{begin + 140},{_alpha(opacity) or chr(92) + 'alpha&H00&'})"
-            parts.append((own, (" " if token.space and place else "") + token.text))
+                own += f"\\alpha&HFF&\\t({begin},{begin + 140},\\alpha&H{round((1 - opacity) * 255):02X}&)"
+            parts += face.parts((" " if token.space and place else "") + token.text, own)
         self.script.add_marked("Type", start, stop, parts, layer=depth * 4 + 3)
 
     def _enter(
-        self, enter: Enter, x: float, y: float, left: float, width: float, size: float, rtl: bool, start: float,
+        self, enter: Coming, x: float, y: float, left: float, width: float, size: float, rtl: bool, start: float,
         stop: float,
     ) -> str:  # fmt: skip
         place = f"\\pos({x:.1f},{y:.1f})"
+        if enter == "plain":
+            return place
+        if enter == "pulse":
+            return f"{place}\\t(0,110,\\fscx107\\fscy107)\\t(110,260,\\fscx100\\fscy100)" + fade(start, stop, 0)
         if enter == "none":
             return place + fade(start, stop, 0)
         if enter in ("rise", "drop", "slide"):
@@ -211,7 +233,8 @@ class Sheet:
             last = step == steps
             part = text[: round(len(text) * step / steps)]
             leaving = fade(begin, stop, 0) if last else ""
-            self.script.add("Type", begin, stop if last else begin + each, tags + leaving, part, layer=depth * 4 + 3)
+            parts = [(tags + leaving, ""), *face.parts(part)]
+            self.script.add_marked("Type", begin, stop if last else begin + each, parts, layer=depth * 4 + 3)
 
     def form(
         self, path: Any, colour: str, *, start: float, stop: float, depth: int = 2, opacity: float = 1.0,
@@ -239,7 +262,7 @@ class Sheet:
             tags += self.wipe(x - 2, y, width + 4, height, downward=True) + fade(start, stop, 0)
         elif enter == "grow-up":
             tags += self.wipe(x - 2, y, width + 4, height, upward=True, seconds=0.6) + fade(start, stop, 0)
-        else:
+        elif enter != "plain":
             tags += fade(start, stop, 300 if enter == "fade" else 0)
         tags += f"{_alpha(opacity)}\\1c{ass.inline(colour)}\\bord0"
         self.script.shape("Shape", start, stop, tags, found.code, layer=depth * 4 + over)

@@ -1,0 +1,1 @@
+"""Fetches media files from direct addresses; platforms' pages are not taken apart."""
