@@ -34,8 +34,8 @@ DATABASE_USERS: tuple[str, ...] = tuple(database_user(agent) for agent in AGENTS
 """The roles that the migration function makes: LOGIN, IN ROLE rds_iam, with the grants of the role table."""
 
 # kinds of files in `tenants/{tenant}/content/{content}/{kind}/…`, the scan's in `tenants/{tenant}/runs/{run}/scan/`;
-# `health/` holds nothing: whether the store answers is asked there
-Kind = Literal["brief", "audio", "pictures", "video", "captions", "reports", "costs", "publish", "scan", "health"]
+# an upload's in `tenants/{tenant}/uploads/{upload}/…`; `health/` holds nothing: whether the store answers is asked there
+Kind = Literal["brief", "audio", "pictures", "video", "captions", "reports", "costs", "publish", "scan", "uploads", "health"]
 
 # families of the hot table's items, by the form of their partition key (adapters/aws/dynamo*.py)
 Hot = Literal["allowance", "control", "budget"]
@@ -58,6 +58,8 @@ class Function:
     folder: str = ""
     memory: int = 512
     seconds: int = 60
+    disk: int = 512
+    """MiB of /tmp; only an image can have more than Lambda's own."""
     reads: tuple[Kind, ...] = ()
     writes: tuple[Kind, ...] = ()
     signs: tuple[Purpose, ...] = ()
@@ -85,7 +87,7 @@ class Function:
         return ("core", *(("db",) if self.does == "remembers" else ()), *self.layers)
 
 
-MACHINES = ("supervisor", "research", "creation", "distribution", "analytics")
+MACHINES = ("supervisor", "research", "creation", "distribution", "analytics", "ingest")
 SPENDS: tuple[Hot, ...] = ("allowance",)
 LOOKS: tuple[Hot, ...] = ("control",)
 CFO_KEY: tuple[Purpose, ...] = ("cfo",)
@@ -108,6 +110,10 @@ CATALOGUE: tuple[Function, ...] = (
     # scout and planner
     thinks("fetch_source", "scout", seconds=45, writes=("scan",), asks=("sources",)),
     remembers("rank_trends", "scout", memory=1024, reads=("scan",), writes=("scan",)),
+    # what people bring: their files are opened in the image, which has the decoders, and in no other function
+    thinks("fetch_upload", "scout", image=True, memory=2048, seconds=900, disk=10_240, reads=("uploads",), writes=("uploads",)),
+    thinks("probe_upload", "scout", image=True, memory=2048, seconds=900, disk=10_240, reads=("uploads",), writes=("uploads",)),
+    thinks("write_material", "scout", reads=("uploads",), writes=("uploads",)),
     remembers("plan_tasks", "planner"),
     # director
     remembers("open_task", "director", writes=("brief",)),

@@ -50,6 +50,7 @@ IN_A_VPC = [
 ]  # fmt: skip
 CONTENT_KEYS = "tenants/*/content/*"
 SCAN_KEYS = "tenants/*/runs/*/scan/*"
+UPLOAD_KEYS = "tenants/*/uploads/*"
 HEALTH_KEYS = "health/*"
 
 
@@ -176,7 +177,7 @@ def vended_logs_statement() -> iam.PolicyStatement:
 
 
 def _keys(config: Config, kind: Kind) -> str:
-    elsewhere = {"scan": SCAN_KEYS, "health": HEALTH_KEYS}
+    elsewhere = {"scan": SCAN_KEYS, "uploads": UPLOAD_KEYS, "health": HEALTH_KEYS}
     return bucket_arn(config, MEDIA, elsewhere.get(kind, f"{CONTENT_KEYS}/{kind}/*"))
 
 

@@ -14,4 +14,5 @@ def handler(event: Produce, app: App) -> dict[str, Any]:
     """Nothing is spoken without a valid approval."""
     check_approval(event, app.verifier, app.clock)
     purse = app.purse(event, event.approval["request_id"])
-    return speak(app.made(event), app.first("voices", purse.at("voice")), purse)
+    voices = app.providers("voices", purse.at("voice"))
+    return speak(app.made(event), voices, purse, policy=app.voice_policy, local_files=app.settings.world == "local")

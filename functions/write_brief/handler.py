@@ -12,4 +12,5 @@ from chimera.usecases.scope import Scope
 @function(Scope)
 def handler(event: Scope, app: App) -> dict[str, Any]:
     """Ids and what the CFO is asked; the brief itself is in the content's folder."""
-    return write_brief(app.made(event), app.providers("writers").values(), app.pages)
+    templates = app.templates(event.tenant_id)
+    return write_brief(app.made(event), app.providers("writers").values(), app.pages, templates, app.paid_worst_cases)

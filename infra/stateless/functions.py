@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aws_cdk import Duration, IgnoreMode, RemovalPolicy, Tags
+from aws_cdk import Duration, IgnoreMode, RemovalPolicy, Size, Tags
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -27,6 +27,9 @@ KEY_VARIABLES: dict[Purpose, str] = {
     "seal": "CHIMERA_SEAL_KEY_ARNS",
     "grant": "CHIMERA_GRANT_KEY_ARN",
 }
+
+LAMBDA_DISK = 512
+"""MiB of /tmp that every Lambda has."""
 
 
 class Functions(Construct):
@@ -115,6 +118,7 @@ class Functions(Construct):
             ),
             timeout=Duration.seconds(entry.seconds),
             memory_size=entry.memory,
+            ephemeral_storage_size=Size.mebibytes(entry.disk) if entry.disk > LAMBDA_DISK else None,
             role=self._role(scope, entry),
             log_group=group,
             logging_format=lambda_.LoggingFormat.JSON,

@@ -50,6 +50,8 @@ LIMITS: dict[str, FunctionLimits] = {
     "judge": FunctionLimits(timeout_seconds=120, concurrency=4),
     "publish": FunctionLimits(timeout_seconds=300),
     "find_post": FunctionLimits(timeout_seconds=120),
+    "fetch_upload": FunctionLimits(timeout_seconds=900, concurrency=4),
+    "probe_upload": FunctionLimits(timeout_seconds=900, concurrency=4),
 }
 """What differs from the default; a state's own TimeoutSeconds may end a call sooner, never later."""
 

@@ -19,7 +19,6 @@ _BUZZ = "+".join(f"sin(2*PI*{180 * n}*t)/{n}" for n in range(1, 9))
 _WHEN = "(0.04+between(t,0.3,1.9)+between(t,2.2,3.8))*(0.6+0.4*sin(2*PI*4*t))"
 _ONE = f"0.277*({_BUZZ})*{_WHEN}"
 VOICE = f"aevalsrc='{_ONE}|{_ONE}':s=48000:d=4"
-GREY = "color=0x606060:size=320x568:rate=30:duration=4"
 
 
 def make(

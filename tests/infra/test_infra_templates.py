@@ -202,7 +202,9 @@ def test_layers_are_what_a_function_needs(frugal: Profile) -> None:
 def test_machines_are_the_files_of_the_laptop(profile: Profile) -> None:
     machines = [p for p in profile.properties("AWS::StepFunctions::StateMachine") if "StateMachineName" in p]
     names = {p["StateMachineName"] for p in machines}
-    assert names == {f"{profile.name}-{m}" for m in ("supervisor", "research", "creation", "distribution", "analytics")}
+    assert names == {
+        f"{profile.name}-{m}" for m in ("supervisor", "research", "creation", "distribution", "analytics", "ingest")
+    }
     for machine in machines:
         assert "DefinitionS3Location" in machine
         assert machine["TracingConfiguration"] == {"Enabled": True}

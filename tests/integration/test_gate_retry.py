@@ -23,8 +23,8 @@ from chimera.errors import ChimeraError
 from chimera.purse import Purse
 from chimera.usecases.containers import Rendering, inspect_content, render_content
 from chimera.usecases.judge import wants_another_seed
-from chimera.usecases.picturing import paint
-from chimera.usecases.production import MadeContent
+from chimera.usecases.costs import metered
+from chimera.usecases.production import MadeContent, worst_case
 from chimera.usecases.scope import Scope
 from chimera.usecases.speaking import speak
 from chimera.usecases.verdict import judge
@@ -72,7 +72,7 @@ class Canvas:
 
     def paint(self, spec: Any, *, index: int, seed: int, size: tuple[int, int], out_png: Path, **_: Any) -> Path:
         width, height = size
-        picture = np.full((height, width, 3), 110, np.uint8)
+        picture: Any = np.full((height, width, 3), 110, np.uint8)
         if seed not in self.dull:
             blocks = np.random.default_rng(seed * 100 + index).integers(20, 235, (16, 9, 3), dtype=np.uint8)
             picture = cv2.resize(blocks, size, interpolation=cv2.INTER_NEAREST)
@@ -149,9 +149,9 @@ class Steps:
             return None
         made, purse = MadeContent(self.media, scope), Purse(self.store, "q")  # type: ignore[arg-type]
         if name == "voice":
-            return speak(made, EspeakVoice(), purse)
+            return speak(made, {"espeak-ng": EspeakVoice()}, purse)
         if name == "pictures":
-            return paint(made, self.canvas, purse)
+            return self._paint(made, purse)
         if name == "render":
             work = self.folder / f"work-{scope.attempt}"
             render_content(made, work, lambda _part: None, purse, Rendering(encoder="x264"))
@@ -160,6 +160,26 @@ class Steps:
             inspect_content(made, purse)
             return {}
         return judge(made, [TechnicalCheck(), OtherChecks()], purse)
+
+    def _paint(self, made: MadeContent, purse: Purse) -> JSON:
+        """A picture for each scene, with the seed of this attempt, drawn and metered as the real step is."""
+        scope, seed = made.scope, 7 + made.scope.attempt
+        limit = worst_case(made, "pictures")
+        with metered(made.media, scope.prefix, "pictures", gigabytes=1, purse=purse, worst_case_micros=limit):
+            names = [f"{index}.png" for index in range(len(LINES) + 1)]
+            for index, name in enumerate(names):
+                self.canvas.paint(None, index=index, seed=seed, size=(360, 640), out_png=self.folder / name)
+                made.media.put_file(scope.key("pictures", name), self.folder / name)
+        found = {
+            "fingerprint": str(seed),
+            "provider": "test",
+            "model": "test",
+            "licence": "ours",
+            "origin": "algorithm",
+        }
+        scenes = [{"image": name} for name in names]
+        made.write("pictures", "pictures.json", {**found, "seed": seed, "scenes": scenes[:-1], "outro": scenes[-1]})
+        return {"scenes": len(LINES)}
 
     def _judged(self) -> dict[str, Any]:
         report = MadeContent(self.media, Scope(**SCOPE)).read("reports", "judge.json")
@@ -177,10 +197,17 @@ def creation() -> Machine:
     return load_machine("creation", file.read_text("utf-8"), substitutions=substitutions())
 
 
+def say_no(engine: MemoryEngine) -> bool:
+    """A person who rejects what waits for one."""
+    waiting = [token for token, state in engine.tokens.items() if state.status == "OPEN"]
+    for token in waiting:
+        engine.answer(token, {"decision": "rejected"})
+    return bool(waiting)
+
+
 def run(steps: Any) -> list[str]:
     """Every state that the execution went through, in order, until it waits for a person or ends."""
-    engine = MemoryEngine({"creation": creation()}, steps)
-    engine.between = lambda it: [it.answer(token, {"decision": "rejected"}) for token, s in it.tokens.items() if s.status == "OPEN"] != []  # fmt: skip
+    engine = MemoryEngine({"creation": creation()}, steps, between=say_no)
     found = engine.run("creation", {"tenant_id": "t", "run_id": "r", "task_id": "k", "options": {"stop_at": None, "auto_approve": False}}, "x")  # fmt: skip
     assert found.status == "SUCCEEDED", (found.error, found.cause)
     history = [event for event in engine.history(found.id) if event.type.endswith("StateEntered")]

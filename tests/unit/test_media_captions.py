@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chimera.media.captions import (
@@ -79,6 +79,7 @@ def test_coverage_counts_words_in_order() -> None:
     assert coverage("one", "") == 0.0
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(st.characters(exclude_categories=["Cs", "Zs", "Cc"]), min_size=1, max_size=30), max_size=40),
     st.floats(0.02, 0.8),

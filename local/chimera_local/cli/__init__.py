@@ -21,6 +21,7 @@ class Lazy(click.Group):
         "run": "run:run",
         "resume": "run:resume",
         "batch": "batch:batch",
+        "ingest": "ingest:ingest",
         "up": "up:up",
         "scan": "scan:scan",
         "review": "review:review",
@@ -34,6 +35,7 @@ class Lazy(click.Group):
         "asl": "asl:asl",
         "publish": "publish:publish",
         "provenance": "provenance:provenance",
+        "template": "template:template",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -33,7 +33,7 @@ def run(stop_at: str | None, as_json: bool, **given: Any) -> int:
         progress.done("database")
         progress.done("engine")
         run_id = start_run(w, options)
-        return _to_the_end(w, run_id, progress, started, as_json)
+        return to_the_end(w, run_id, progress, started, as_json)
 
 
 @click.command()
@@ -60,11 +60,13 @@ def resume(run_id: str | None, as_json: bool) -> int:
             identifier = str(row["id"])
             if row["status"] in {"running", "waiting_review", "waiting_approval"}:
                 continue_run(w, identifier)
-            codes.append(_to_the_end(w, identifier, progress, started, as_json))
+            codes.append(to_the_end(w, identifier, progress, started, as_json))
         return max(codes)
 
 
-def _to_the_end(w: World, run_id: str, progress: StageProgress, started: float, as_json: bool) -> int:
+def to_the_end(w: World, run_id: str, progress: StageProgress, started: float, as_json: bool) -> int:
+    """Follow a run, show its report, give its exit code."""
+
     def stages(found: list[dict[str, Any]]) -> None:
         for stage in found:
             if stage["status"] == "done":

@@ -11,11 +11,14 @@ from chimera.domain import models
 from chimera.domain.bill import BillOfMaterials
 from chimera.domain.options import RunOptions
 from chimera.errors import ChimeraError
+from chimera.media.timeline import Timeline
+from chimera.templates.storyboard import Storyboard
 
 
 def schemas() -> dict[str, type[BaseModel]]:
     """Every contract model by its command-line name (`SafetyReport` -> `safety-report`)."""
     found: dict[str, type[BaseModel]] = {"run-options": RunOptions, "bill-of-materials": BillOfMaterials}
+    found["storyboard"], found["timeline"] = Storyboard, Timeline
     for name, value in vars(models).items():
         if isinstance(value, type) and issubclass(value, models.Model) and value is not models.Model:
             found["".join(f"-{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))] = value
@@ -28,10 +31,16 @@ def schemas() -> dict[str, type[BaseModel]]:
 def schema(name: str | None, as_json: bool) -> int:
     """Print the JSON Schema of a contract; without NAME, the names there are."""
     found = schemas()
+    if name == "template":  # a file that people write: its schema is not a model's
+        from chimera.templates.schema import pack_schema
+
+        click.echo(json.dumps(pack_schema(), indent=2))
+        return 0
+    names = sorted([*found, "template"])
     if name is None:
-        click.echo(json.dumps(sorted(found)) if as_json else "\n".join(sorted(found)))
+        click.echo(json.dumps(names) if as_json else "\n".join(names))
         return 0
     if name not in found:
-        raise ChimeraError("NOT_FOUND", f"no schema {name!r}; there are: {', '.join(sorted(found))}", {"name": name})
+        raise ChimeraError("NOT_FOUND", f"no schema {name!r}; there are: {', '.join(names)}", {"name": name})
     click.echo(json.dumps(found[name].model_json_schema(), indent=2))
     return 0

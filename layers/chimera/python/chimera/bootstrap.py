@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from chimera.adapters.postgres.tasks import PostgresTasks
     from chimera.adapters.postgres.trends import PostgresTrends
     from chimera.allowance_ports import AllowanceStore
+    from chimera.domain.models import Draft
     from chimera.domain.options import OwnMaterial
     from chimera.ports import (
         Clock,
@@ -53,7 +54,10 @@ if TYPE_CHECKING:
         Workflows,
     )
     from chimera.purse import Purse
+    from chimera.templates.shelves import Templates
+    from chimera.usecases.casting import Policy
     from chimera.usecases.cfo import Cfo
+    from chimera.usecases.ingest import Downloads
     from chimera.usecases.keys import Keys
     from chimera.usecases.production import MadeContent
     from chimera.usecases.recovery import Recovery
@@ -223,6 +227,13 @@ class App:
         return SafePageReader(self.settings)
 
     @cached_property
+    def downloads(self) -> Downloads:
+        """Downloads media files, safely."""
+        from chimera.adapters.downloads.download import Downloader
+
+        return Downloader(self.settings)
+
+    @cached_property
     def vault(self) -> Vault:
         """The vendors' keys, given out only together with an open draw."""
         from chimera.adapters.paid.http import Vault
@@ -240,7 +251,12 @@ class App:
         if self.settings.world == "aws":
             from chimera.adapters.aws.secrets import SecretsManager
 
-            return SecretsManager(self.aws("secretsmanager"), self.settings.secrets_prefix).get(name)
+            try:
+                return SecretsManager(self.aws("secretsmanager"), self.settings.secrets_prefix).get(name)
+            except ChimeraError as error:
+                if error.code not in {"PROVIDER_REJECTED", "FORBIDDEN"}:
+                    raise
+                return None
         from chimera.settings import secret
 
         return secret(name)
@@ -252,6 +268,28 @@ class App:
 
         paid = PaidFactory(lambda: self.vault, purse)
         return providers(kind, ProviderContext(settings=self.settings, paid=paid, secret=self.free_secret))
+
+    @cached_property
+    def voice_policy(self) -> Policy:
+        """Which voices may be paid, and who speaks where a persona names nobody."""
+        from chimera.usecases.casting import Policy
+
+        return Policy(
+            paid_voices=self.settings.paid_voices, preferred=self.settings.voice_model.partition(":")[0].strip()
+        )
+
+    def paid_worst_cases(self, draft: Draft, ask: dict[str, Any]) -> dict[str, int]:
+        """Micros by step that the paid calls for a draft cannot exceed; `ask` is the content's `material.json`."""
+        from chimera.usecases.paid_estimate import paid_worst_cases
+
+        return paid_worst_cases(
+            draft,
+            ask,
+            voices=self.providers("voices"),
+            policy=self.voice_policy,
+            makers={name: c for name, c in self.providers("canvases").items() if hasattr(c, "make")},
+            paid_pictures=self.settings.paid_pictures,
+        )
 
     def first(self, kind: str, purse: Purse | None = None) -> Any:
         """The provider of a kind with the lowest `priority`."""
@@ -290,6 +328,13 @@ class App:
         from chimera.adapters.postgres.personas import PostgresPersonas
 
         return PostgresPersonas(self.db, tenant_id)
+
+    def templates(self, tenant_id: str) -> Templates:
+        """The templates of a tenant: built in, from plugins, published."""
+        from chimera.plugins.loader import template_folders
+        from chimera.templates.shelves import templates
+
+        return templates(self.media, tenant_id, template_folders())
 
     def trends(self, tenant_id: str) -> PostgresTrends:
         """Trends of a tenant."""

@@ -199,11 +199,19 @@ class Voice(Protocol):
         """Whether it can speak here: library and keys are there. Asking costs nothing."""
         ...
 
-    def synthesize(self, text: str, *, voice: str, speed_wpm: int, out_wav: Path, **more: Any) -> VoiceResult:
+    def synthesize(
+        self,
+        text: str,
+        *,
+        voice: str,
+        speed_wpm: int,
+        out_wav: Path,
+        lexicon: Mapping[str, str] | None = None,
+    ) -> VoiceResult:
         """Writes 16-bit mono PCM; gives the words of the cleaned text, split at spaces, with times that never run back.
 
-        `voice` is the provider's own name for one. `more` has `lexicon` for a voice that takes one, `language` for one
-        that takes it, and for one with `takes_script` the whole `script` by scene and which `scene` this text is.
+        `voice` is the provider's own name for one. `lexicon` is given to a voice that takes one, `language` besides to one
+        with `takes_language`, and to one with `takes_script` the whole `script` by scene and which `scene` this text is.
         `VALIDATION_FAILED` for a wrong voice, speed or text; anything else lets the next voice of the chain speak.
         """
         ...
@@ -224,6 +232,44 @@ class Canvas(Protocol):
     """Paints the picture of a scene."""
 
     name: str
+
+
+class Kept(Protocol):
+    """What was paid for and must survive a kill: facts such as a task's id, and the file itself."""
+
+    def noted(self) -> dict[str, Any]:
+        """What was noted for this very work, by this attempt or one before it."""
+        ...
+
+    def note(self, facts: dict[str, Any]) -> None:
+        """Keep facts at once."""
+        ...
+
+    def file(self, path: Path) -> None:
+        """Keep the finished file at once; the work is not asked for again."""
+        ...
+
+
+class PictureMaker(Canvas, Protocol):
+    """A canvas that is asked by a prompt and paid for each answer. `makes`: `photo` or `footage`."""
+
+    model: str
+    makes: str
+    priority: int
+    needs_keys: tuple[str, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether its key is set."""
+        ...
+
+    def worst_case(self, prompt: str, *, aspect: str, seconds: float) -> int:
+        """Micros that one answer cannot exceed."""
+        ...
+
+    def make(self, prompt: str, *, call_id: str, aspect: str, seconds: float, folder: Path, kept: Kept) -> Path:
+        """The file, drawn for, paid and kept."""
+        ...
 
 
 class Library(Protocol):

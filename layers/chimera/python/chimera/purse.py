@@ -6,6 +6,7 @@ without saying keeps its worst case, so that a crash, a kill or a lost answer ne
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -63,14 +64,18 @@ class Purse:
     ...     call.used(40_000)
     """
 
-    def __init__(self, store: AllowanceStore, request_id: str, step: str = "") -> None:
+    def __init__(
+        self, store: AllowanceStore, request_id: str, step: str = "", lock: threading.RLock | None = None
+    ) -> None:
         self._store = store
         self._step = step
+        # a store may speak through one database connection: calls made at the same time draw one after the other
+        self._lock = lock or threading.RLock()
         self.request_id = request_id
 
     def at(self, step: str) -> Purse:
         """The same purse for a step: it names the lines of the bill and begins the ids of the calls."""
-        return Purse(self._store, self.request_id, step)
+        return Purse(self._store, self.request_id, step, self._lock)
 
     @contextmanager
     def call(
@@ -106,8 +111,9 @@ class Purse:
 
     def book(self, call_id: str, micros: int, item: CallItem) -> Draw:
         """Draw and correct at once: a cost that is known because it was spent already. Again is the same."""
-        draw = self._store.draw(self.request_id, call_id, micros, item)
-        return self._store.correct(self.request_id, draw.call_id, micros, item.quantity)
+        with self._lock:
+            draw = self._store.draw(self.request_id, call_id, micros, item)
+            return self._store.correct(self.request_id, draw.call_id, micros, item.quantity)
 
     def _draw(
         self, call_id: str, micros: int, item: str, quantity: str, unit: str, category: RequestType, repeatable: bool
@@ -117,7 +123,8 @@ class Purse:
         what = CallItem(step=step, item=item, quantity=quantity, unit=unit, category=category)
         for attempt in range(1, MOST_ATTEMPTS + 1):
             name = named if attempt == 1 else f"{named}~{attempt}"
-            draw = self._store.draw(self.request_id, name, micros, what)
+            with self._lock:
+                draw = self._store.draw(self.request_id, name, micros, what)
             if draw.first or (repeatable and draw.state == "OPEN"):
                 return draw
         raise ChimeraError(
@@ -126,7 +133,8 @@ class Purse:
 
     def _book(self, call: PaidCall) -> None:
         draw = call.draw
-        if call._not_made:
-            self._store.give_back(self.request_id, draw.call_id, draw.attempt)
-        elif call._actual is not None:
-            self._store.correct(self.request_id, draw.call_id, call._actual, call._quantity)
+        with self._lock:
+            if call._not_made:
+                self._store.give_back(self.request_id, draw.call_id, draw.attempt)
+            elif call._actual is not None:
+                self._store.correct(self.request_id, draw.call_id, call._actual, call._quantity)

@@ -102,6 +102,9 @@ class Settings(BaseSettings):
     paid_pictures: bool = Field(
         default=False, description="Generators with a key may make pictures, and be paid, without a persona naming them"
     )
+    picture_providers: str = Field(
+        default="", description="Generators whose keys the pictures function may read, separated by spaces (AWS only)"
+    )
     picture_model: str = Field(default="gpt-image-1", description="OpenAI's model for pictures")
     picture_quality: Literal["low", "medium", "high"] = Field(default="medium", description="Of pictures by OpenAI")
     footage_model: str = Field(default="gen4.5", description="Runway's model for footage")

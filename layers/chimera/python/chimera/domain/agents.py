@@ -10,7 +10,7 @@ Agent = Literal[
 
 FUNCTIONS: dict[Agent, tuple[str, ...]] = {
     "supervisor": ("begin_run", "finish_run"),
-    "scout": ("fetch_source", "rank_trends"),
+    "scout": ("fetch_source", "rank_trends", "fetch_upload", "probe_upload", "write_material"),
     "planner": ("plan_tasks",),
     "director": ("open_task", "write_brief", "save_brief", "close_content", "close_rejected"),
     "artist": ("voice", "pictures"),

@@ -171,14 +171,16 @@ def named(asset: str, names: Sequence[str]) -> int | None:
     if asked.isdigit() and 1 <= int(asked) <= len(names):
         return int(asked) - 1
     plain = [name.casefold() for name in names]
-    for form in (lambda name: name, lambda name: name.rsplit(".", 1)[0]):
-        if asked in (found := [form(name) for name in plain]):
+    for found in (plain, [name.rsplit(".", 1)[0] for name in plain]):
+        if asked in found:
             return found.index(asked)
     return None
 
 
+_CAMERAS = "img|dsc[fn]?|pxl|vid|mvi|mov|gopr|gh|dji|screenshot|whatsapp|signal|photo|image|picture|scan|wa"
+
+
 def says_nothing(name: str) -> bool:
     """Whether a file's name is a camera's or a number: IMG_2041.jpg, DSC00017, 20240511_184500, photo (3)."""
-    stem = name.rsplit(".", 1)[0]
-    left = re.sub(r"(?i)\b(img|dsc[fn]?|pxl|vid|mvi|mov|gopr|gh|dji|screenshot|whatsapp|signal|photo|image|picture|scan|wa)\b|\d+|[\W_]+", " ", re.sub(r"_", " ", re.sub(r"(?i)(?<=[a-z])(?=\d)", " ", stem)))
-    return not words(left)
+    stem = re.sub(r"(?<=[A-Za-z])(?=\d)|_", " ", name.rsplit(".", 1)[0])
+    return not words(re.sub(rf"(?i)\b({_CAMERAS})\b|\d+|[\W_]+", " ", stem))

@@ -47,6 +47,7 @@ class Subject(Model):
     title: str
     script: str
     scenes: list[Scene]
+    shown: list[str] = Field(default=[], description="Further texts on the screen, of the template's own making")
     hashtags: list[str] = Field(default=[])
     description: str = ""
     sources: list[str] = Field(default=[])
@@ -63,7 +64,7 @@ class Subject(Model):
         return {
             "title": self.title,
             "script": self.script,
-            "on screen": "\n".join(s.on_screen_text for s in self.scenes),
+            "on screen": "\n".join([*(s.on_screen_text for s in self.scenes), *self.shown]),
             "hashtags": " ".join(self.hashtags),
             "description": self.description,
         }

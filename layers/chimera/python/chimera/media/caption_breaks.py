@@ -81,7 +81,7 @@ def _gap(word: Word, following: Word, first: bool, language: str) -> float:
     if glued(text, after):
         return cost + (0.7 if after[0] in _PARTICLES else 0.15)
     core, next_core = text.strip(_EDGES), after.strip(_EDGES)
-    low, next_low = core.casefold(), next_core.casefold()
+    low, next_low = core.lower(), next_core.lower()
     if next_low in CONJUNCTIONS.get(language, ()):
         return cost - 0.45
     if _NUMBER.match(text) or low in UNITS:
@@ -116,7 +116,7 @@ def split(
                 break
             before = best[start - begin][0]
             cost = before + 0.5 + after + 0.9 * ((length - target) / target) ** 2
-            if cost >= best[stop - begin][0] + 1.0:
+            if cost >= best[stop - begin][0] + 0.4:
                 continue
             cost += _inner(gaps, measure, start, stop) + _hurry(length, until - words[start].start)
             if stop - start == 1:

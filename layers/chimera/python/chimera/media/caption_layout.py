@@ -40,16 +40,29 @@ class Type:
         """Width of a blank."""
         return self.width(" ")
 
-    def parts(self, text: str, tint: str, emoji: str) -> list[tuple[str, str]]:
-        """The text as (overrides, piece): each run in a font that has it, emoji in the colour `emoji`."""
+    def parts(self, texts: Sequence[tuple[str, str]], emoji: str, base: Type) -> list[tuple[str, str]]:
+        """(text, colour) pairs as (overrides, piece): each run in a font that has it, emoji in the colour `emoji`.
+
+        Overrides name only what changes from the style `base`: each one costs libass a look-up in every frame.
+        """
         found: list[tuple[str, str]] = []
-        for family, piece in runs(text, self.family):
-            drawn = piece.replace("\ufe0f", "").replace("\ufe0e", "") if family == EMOJI else piece
-            colour = emoji if family == EMOJI else tint
-            tags = (
-                f"\\fn{family_name(family)}\\b{real_weight(family, self.weight)}\\fs{ass_size(family, self.size):.2f}"
-            )
-            found.append((f"{tags}\\1c{ass.inline(colour)}", drawn))
+        now, tint_now = (base.family, base.size), ""
+        for text, tint in texts:
+            for family, piece in runs(text, self.family):
+                colour = emoji if family == EMOJI else tint
+                tags = ""
+                if (family, self.size) != now:
+                    now = family, self.size
+                    tags += f"\\fn{family_name(family)}\\b{real_weight(family, self.weight)}"
+                    tags += f"\\fs{ass_size(family, self.size):.2f}"
+                if colour != tint_now and piece.strip():
+                    tint_now = colour
+                    tags += f"\\1c{ass.inline(colour)}"
+                drawn = piece.replace("\ufe0f", "").replace("\ufe0e", "") if family == EMOJI else piece
+                if tags or not found:
+                    found.append((tags, drawn))
+                else:
+                    found[-1] = (found[-1][0], found[-1][1] + drawn)
         return found
 
     def middle(self, text: str, baseline: float) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 from chimera.media import ass
 from chimera.media.caption_layout import CAP, RLM, Block, Line, Spot, Type, directed, frame_time, lay_out, shown
 from chimera.media.cues import Cue, glued
-from chimera.media.fonts import Family, family_name, real_weight, text_width
+from chimera.media.fonts import Family, ass_size, family_name, real_weight, text_width
 from chimera.media.layers import CaptionLook
 from chimera.media.models import Theme, Word
 from chimera.media.theme import contrast, mix
@@ -21,6 +21,7 @@ from chimera.media.theme import contrast, mix
 _TEXT, _SHAPE = "CaptionText", "CaptionShape"
 _PLATE_LAYER, _PILL_LAYER, _TEXT_LAYER = 5, 6, 7
 _POP_WORDS, _POP_CHARS, _POP_PAUSE = 3, 13, 0.22
+_POP_SCALE = 1.55  # of the look's size
 _READABLE = 4.5  # contrast ratio of type on a plate (WCAG 2.2 AA)
 
 
@@ -56,15 +57,17 @@ class _Kit:
         self, text: str, kind: Type, x: float, baseline: float, tint: str, span: tuple[float, float], tags: str = ""
     ) -> None:
         """One word or line, its middle at `x`."""
-        self.write_parts(text, kind.parts(text, tint, self.highlight), kind, x, baseline, span, tags)
+        self.write_parts([(text, tint)], kind, x, baseline, span, tags)
 
     def write_parts(
-        self, text: str, parts: list[tuple[str, str]], kind: Type, x: float, baseline: float,
-        span: tuple[float, float], tags: str = "",
+        self, texts: list[tuple[str, str]], kind: Type, x: float, baseline: float, span: tuple[float, float],
+        tags: str = "",
     ) -> None:  # fmt: skip
-        place = f"\\an5\\pos({x:.1f},{kind.middle(text, baseline):.1f}){tags}"
-        head, *rest = parts
-        self.script.add_marked(_TEXT, *span, [(place + head[0], head[1]), *rest], layer=_TEXT_LAYER)
+        """(text, colour) pairs as one line, its middle at `x`."""
+        middle = kind.middle("".join(text for text, _ in texts), baseline)
+        (first, text), *rest = kind.parts(texts, self.highlight, self.type)
+        place = f"\\an5\\pos({x:.1f},{middle:.1f}){tags}"
+        self.script.add_marked(_TEXT, *span, [(place + first, text), *rest], layer=_TEXT_LAYER)
 
     def plate_at(
         self, box: tuple[float, float, float, float], radius: float, tint: str, alpha: float,
@@ -77,7 +80,7 @@ class _Kit:
 
 def cue_options(look: CaptionLook, language: str = "en", theme: Theme | None = None) -> dict[str, Any]:
     """What `make_cues` needs to break lines as this look will set them."""
-    kind = _type(look, theme)
+    kind = _type(look if look.style != "pop" else look.model_copy(update={"style": "karaoke"}), theme)
     room = look.box.width - (2 * 0.5 * kind.size if look.style == "box" else 0.0)
     return {
         "line_chars": look.line_chars, "language": language, "mask_profanity": look.mask_profanity, "width": room,
@@ -92,7 +95,7 @@ def _type(look: CaptionLook, theme: Theme | None) -> Type:
         return Type(text, 600, look.size * 0.74)
     if look.style == "box":
         return Type(family, 700, look.size * 0.86)
-    return Type(family, 800, look.size)
+    return Type(family, 800, look.size * (_POP_SCALE if look.style == "pop" else 1.0))
 
 
 def draw(
@@ -122,16 +125,17 @@ def draw(
 
 def _styles(kit: _Kit) -> list[ass.Style]:
     size = kit.type.size
-    outline, shadow, alpha = {
-        "karaoke": (0.085 * size, 0.035 * size, 0.45), "pop": (0.095 * size * _POP_SCALE, 0.05 * size, 0.35),
-        "box": (0.0, 0.0, 1.0), "minimal": (0.07 * size, 0.03 * size, 0.55),
+    # a shadow costs as much as the type itself: only the look that lives of depth has one
+    outline, shadow = {
+        "karaoke": (0.09 * size, 0.0), "pop": (0.095 * size, 0.035 * size), "box": (0.0, 0.0),
+        "minimal": (0.08 * size, 0.0),
     }[kit.look.style]  # fmt: skip
     name = family_name(kit.type.family)
     weight = real_weight(kit.type.family, kit.type.weight)
     return [
         ass.Style(
-            _TEXT, name, size, kit.colour, weight=weight, outline_colour=kit.edge, outline=outline, shadow=shadow,
-            shadow_alpha=alpha,
+            _TEXT, name, ass_size(kit.type.family, size), kit.colour, weight=weight, outline_colour=kit.edge, outline=outline, shadow=shadow,
+            shadow_alpha=0.35,
         ),
         ass.Style(_SHAPE, name, 20, kit.plate),
     ]  # fmt: skip
@@ -173,13 +177,12 @@ def _karaoke(kit: _Kit, cue: Cue) -> None:
         begin = cue.start if number else min(cue.start, line.spots[0].start)
         for spoken, start, stop in _spans(line, begin, cue.end):
             span = kit.time(start), kit.time(stop)
-            parts: list[tuple[str, str]] = [("", RLM)] if block.rtl else []
+            parts: list[tuple[str, str]] = []
             for place, spot in enumerate(line.spots):
                 lead = "" if place == 0 or glued(line.spots[place - 1].text, spot.text) else " "
                 tint = (kit.highlight if spot.strong else kit.active) if spot is spoken else kit.colour
-                (tags, first), *rest = block.type.parts(spot.text, tint, kit.highlight)
-                parts += [(tags, lead + first), *rest]
-            kit.write_parts(line.text, parts, block.type, line.x + line.width / 2, line.baseline, span)
+                parts.append(((RLM if block.rtl and not place else "") + lead + spot.text, tint))
+            kit.write_parts(parts, block.type, line.x + line.width / 2, line.baseline, span)
             if spoken is not None and kit.look.glow:
                 size = block.type.size
                 box = spoken.x - 0.1 * size, line.baseline - 0.78 * size, spoken.width + 0.2 * size, 0.86 * size
@@ -187,18 +190,16 @@ def _karaoke(kit: _Kit, cue: Cue) -> None:
                 kit.plate_at(box, 0.3 * size, tint, 0.62, span, f"\\blur{0.22 * size:.0f}")
 
 
-_POP_SCALE = 1.55
 _POP_WAITING = "\\1a&H78&\\3a&HA0&\\4a&HFF&"
 _POP_TAGS = "\\fscx72\\fscy72\\t(0,67,\\fscx109\\fscy109)\\t(67,133,\\fscx100\\fscy100)"
 
 
 def _pop(kit: _Kit, cue: Cue) -> None:
     """One to three words, very large; each scales in when it is said, and stands as a shadow of itself until then."""
-    large = replace(kit, type=replace(kit.type, size=kit.type.size * _POP_SCALE))
-    groups = list(_groups(large, cue))
+    groups = list(_groups(kit, cue))
     for number, group in enumerate(groups):
         stop = groups[number + 1].start if number + 1 < len(groups) else cue.end
-        block = large.block(replace(group, end=stop))
+        block = kit.block(replace(group, end=stop))
         if block is None:
             continue
         line = block.lines[0]

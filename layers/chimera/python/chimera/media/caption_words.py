@@ -142,5 +142,5 @@ def emphatic(text: str, language: str) -> bool:
     """Whether a word deserves emphasis by itself: a number, a negation, a superlative."""
     if any(c.isdigit() for c in text):
         return True
-    core = _CORE.sub("", text).casefold().replace("’", "'")
+    core = _CORE.sub("", text).lower().replace("’", "'")
     return core in _STRONG.get(primary(language), ()) or (primary(language) == "en" and core.endswith("n't"))

@@ -7,7 +7,6 @@ that a video is never joined from segments of two.
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from chimera.media.models import QualityPreset
 
 _BT709 = {"color_range": "tv", "colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709"}
 _SETTINGS: dict[QualityPreset, tuple[str, int]] = {
+    "preview": ("ultrafast", 26),
     "draft": ("superfast", 27),
     "standard": ("veryfast", 21),
     "high": ("medium", 18),
@@ -29,11 +29,13 @@ Encoder = Literal["x264", "nvenc"]
 EncoderChoice = Literal["auto", "x264", "nvenc"]
 # NVENC's preset and constant quality beside each x264 pair above. Its cq is on the scale of crf, but needs about three
 # more for the same bits (rate control by look-ahead, not by macroblock trees); not measured on a GPU by us.
-_NVENC: dict[str, str] = {"superfast": "p2", "veryfast": "p4", "medium": "p6"}
+_NVENC: dict[str, str] = {"ultrafast": "p1", "superfast": "p2", "veryfast": "p4", "medium": "p6"}
 _NVENC_CQ_OFFSET = 3
 AUDIO_BITS_PER_SECOND = 192_000
 _CONTAINER_SHARE = 0.94  # of the size limit; the rest is headers and the rate control's freedom
 _RATE_STEP = 250_000
+_THREADS = 2
+_STEADY = "scenecut=0:weightp=0"
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class VideoSettings:
         maxrate = min(usual, max(int(room // _RATE_STEP), 1) * _RATE_STEP)
         return cls(size[0], size[1], fps, preset, crf, maxrate, encoder)
 
-    def codec(self) -> dict[str, Any]:
+    def codec(self, *, steady: bool = False) -> dict[str, Any]:
         """What ffmpeg is told of the encoder: both H.264 High, 4:2:0, a key frame each two seconds, capped alike."""
         capped = {"maxrate": self.maxrate, "bufsize": self.maxrate * 2, "g": self.fps * 2}
         if self.encoder == "nvenc":
@@ -79,7 +81,8 @@ class VideoSettings:
                 "vcodec": "h264_nvenc", "preset": _NVENC[self.preset], "rc": "vbr", "cq": self.crf + _NVENC_CQ_OFFSET,
                 "b:v": 0, **capped, "pix_fmt": "nv12", "rc-lookahead": 20, "spatial-aq": 1,
             }  # fmt: skip
-        return {"vcodec": "libx264", "preset": self.preset, "crf": self.crf, **capped, "pix_fmt": "yuv420p"}
+        more = {"x264-params": _STEADY} if steady else {}
+        return {"vcodec": "libx264", "preset": self.preset, "crf": self.crf, **capped, "pix_fmt": "yuv420p", **more}
 
     def key(self) -> dict[str, Any]:
         """What a segment's key says of the settings."""
@@ -131,46 +134,41 @@ def _raw_input(settings: VideoSettings) -> Any:
 
 
 def segment(
-    frames: Iterable[Any], overlay: str, *, settings: VideoSettings, folder: Path, fonts: Path, out: Path
+    frames: Iterable[Any],
+    overlay: str | None,
+    *,
+    settings: VideoSettings,
+    folder: Path,
+    fonts: Path,
+    out: Path,
+    first: int = 0,
+    steady: bool = False,
 ) -> None:
-    """Encodes one segment: raw I420 frames in, type from an ASS file in `folder`, H.264 High in MP4 out, atomically.
+    """Encodes one segment: raw I420 frames in, H.264 High in MP4 out, atomically.
 
-    One encoder thread: two segments run side by side, and the bytes do not depend on how many cores there are.
+    `overlay` is an ASS script to burn in, whose time at the first frame is that of frame `first`. `steady` says that
+    no cut and no fade is in the frames, so the encoder need not look for one: the same bits for a little less work.
+
+    Two encoder threads, on every machine: the bytes do not depend on how many cores there are, and one segment with two
+    threads needs half the memory of two segments with one.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "overlay.ass").write_text(overlay, "utf-8")
+    stream = _raw_input(settings)
+    if overlay is not None:
+        (folder / "overlay.ass").write_text(overlay, "utf-8")
+        if first:
+            stream = stream.filter("setpts", f"PTS+{first}/{settings.fps}/TB")
+        stream = _burned(stream)
+        if first:
+            stream = stream.filter("setpts", "PTS-STARTPTS")
     stream = ffmpeg.output(
-        _burned(_raw_input(settings)), "segment.mp4", **settings.codec(),
-        fps_mode="cfr", r=settings.fps, video_track_timescale=settings.fps * 512, threads=1,
+        stream, "segment.mp4", **settings.codec(steady=steady), fps_mode="cfr", r=settings.fps,
+        video_track_timescale=settings.fps * 512, threads=_THREADS,
         **{"profile:v": "high", "flags:v": "+bitexact"}, fflags="+bitexact", **_BT709,
     )  # fmt: skip
     options = ("-loglevel", "error", "-filter_threads", "1")
     process.run(process.command(stream, options=options), cwd=folder, feed=frames, fonts=fonts)
     (folder / "segment.mp4").replace(out)
-
-
-def join(segments: list[Path], seconds: list[float], sound: Path, *, folder: Path, out: Path) -> None:
-    """Joins segments and sound without encoding again, index in front (faststart), atomically.
-
-    `segments` lie in `folder` and are named by us, so the list holds no text from outside. Their exact `seconds` are
-    given: an MP4's own duration is rounded to milliseconds, which would shift the frames behind each join.
-    """
-    listing = "ffconcat version 1.0\n" + "".join(
-        f"file {path.name}\nduration {length:.6f}\n" for path, length in zip(segments, seconds, strict=True)
-    )
-    (folder / "segments.ffconcat").write_text(listing, "ascii")
-    video = ffmpeg.input("segments.ffconcat", format="concat", safe=1).video
-    audio = ffmpeg.input(os.path.relpath(sound, folder)).audio
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp.mp4")
-    stream = ffmpeg.output(
-        video, audio, os.path.relpath(temporary, folder), vcodec="copy", acodec="copy", movflags="+faststart",
-        fflags="+bitexact", map_metadata=-1,
-    )  # fmt: skip
-    try:
-        process.run(process.command(stream, options=("-loglevel", "error")), cwd=folder)
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def still(

@@ -119,9 +119,7 @@ def _balanced(
     return None
 
 
-def _even(
-    words: Sequence[Token], widths: list[float], blank: float, measure: float, count: int
-) -> list[Line] | None:
+def _even(words: Sequence[Token], widths: list[float], blank: float, measure: float, count: int) -> list[Line] | None:
     """The words on exactly `count` lines with the least sum of squared gaps, or None if they do not fit."""
     total = len(words)
     if count > total:

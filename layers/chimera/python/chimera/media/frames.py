@@ -1,10 +1,13 @@
-"""Makes a clip's background frames: planar YUV (BT.709, limited range), moved by sub-pixel affine warps."""
+"""Pictures as backgrounds: planar YUV (BT.709, limited range), moved with sub-pixel precision.
+
+A move without a turn is separable, and resizing a part of the picture does it three times as fast as a general affine
+warp. A resize begins at whole pixels, so a place is looked for where a whole pixel of the picture meets a whole pixel of
+a slightly larger frame to within 1/64 (at worst 1/32) of a pixel; where there is none, the affine warp does it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,21 +15,20 @@ import numpy as np
 from chimera.errors import ChimeraError
 from chimera.media.layout import OVERSIZE
 from chimera.media.models import Theme
+from chimera.media.planes import Plane, from_bgr, planes_of
 from chimera.media.theme import mix, rgb
-from chimera.media.timeline import Clip, Motion, matrix_at
+from chimera.media.timeline import Motion, matrix_at
 
-Plane = np.ndarray[Any, np.dtype[np.uint8]]
+__all__ = ["Background", "load"]
+
 MAX_PIXELS = 64_000_000
-
-# RGB → Y'CbCr, ITU-R BT.709, limited range (Y 16–235, C 16–240)
-_TO_YUV = np.array(
-    [[0.2126, 0.7152, 0.0722], [-0.114572, -0.385428, 0.5], [0.5, -0.454153, -0.045847]], dtype=np.float32
-) * np.array([[219.0], [224.0], [224.0]], dtype=np.float32) / 255.0  # fmt: skip
-_OFFSET = np.array([16.0, 128.0, 128.0], dtype=np.float32)
+_REACH = 64  # how many columns or rows more than the frame has a resize may make
+_NEAR, _NEAR_ENOUGH = 1 / 64, 1 / 32  # of a pixel
+_TURNLESS = 1e-9
 
 
 class Background:
-    """A picture as three planes, ready to be warped; chroma at half size."""
+    """A picture as three planes, ready to be moved; chroma at half size."""
 
     def __init__(self, y: Plane, u: Plane, v: Plane) -> None:
         self.y, self.u, self.v = y, u, v
@@ -34,29 +36,48 @@ class Background:
 
     def frame(self, out: Plane, motion: Motion, progress: float, size: tuple[int, int]) -> None:
         """Writes one I420 frame into `out` (flat, width·height·3/2 bytes)."""
-        width, height = size
         rows = matrix_at(motion, progress, frame=size, picture=self.size)
-        luma = width * height
-        chroma = luma // 4
-        _warp(self.y, out[:luma].reshape(height, width), rows, 1.0)
-        half = (height // 2, width // 2)
-        _warp(self.u, out[luma : luma + chroma].reshape(half), rows, 0.5)
-        _warp(self.v, out[luma + chroma : luma + 2 * chroma].reshape(half), rows, 0.5)
+        for plane, part, factor in zip((self.y, self.u, self.v), planes_of(out, size), (1.0, 0.5, 0.5), strict=True):
+            _move(plane, part, rows, factor)
 
 
-def _warp(plane: Plane, out: Plane, rows: tuple[tuple[float, float, float], ...], factor: float) -> None:
-    """Warps by a map given in full-size pixels measured from corners; OpenCV counts from pixel centres."""
+def _move(plane: Plane, out: Plane, rows: tuple[tuple[float, float, float], ...], factor: float) -> None:
+    """Moves by a map given in full-size pixels measured from corners; OpenCV counts from pixel centres."""
     (a, b, tx), (c, d, ty) = rows
-    matrix = np.array(
-        [
-            [a, b, tx * factor + (a + b) * 0.5 - 0.5],
-            [c, d, ty * factor + (c + d) * 0.5 - 0.5],
-        ]
-    )
+    x, y = tx * factor + (a + b) * 0.5 - 0.5, ty * factor + (c + d) * 0.5 - 0.5
+    if abs(b) < _TURNLESS and a == d:
+        across = _aligned(a, x, out.shape[1], plane.shape[1])
+        down = _aligned(a, y, out.shape[0], plane.shape[0])
+        if across is not None and down is not None:
+            (skip_x, left, width), (skip_y, top, height) = across, down
+            part = plane[top : top + height, left : left + width]
+            if a == 1.0:
+                out[:] = part
+                return
+            # with factors instead of a size the scale is exact
+            larger = cv2.resize(part, None, fx=1 / a, fy=1 / a, interpolation=cv2.INTER_LINEAR)
+            out[:] = larger[skip_y : skip_y + out.shape[0], skip_x : skip_x + out.shape[1]]
+            return
     cv2.warpAffine(
-        plane, matrix, (out.shape[1], out.shape[0]), dst=out,
+        plane, np.array([[a, b, x], [c, d, y]]), (out.shape[1], out.shape[0]), dst=out,
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
     )  # fmt: skip
+
+
+def _aligned(scale: float, shift: float, size: int, available: int) -> tuple[int, int, int] | None:
+    """For one axis of `picture = scale · frame + shift`: how many pixels of a resize to skip, where its part of the
+    picture begins, and how long that is; None if no whole pixels meet closely enough inside the picture."""
+    skips = np.arange(_REACH)
+    wanted = shift + 0.5 - scale * (skips + 0.5)
+    begins = np.round(wanted)
+    lengths = np.ceil((skips + size) * scale - 1e-9)
+    off = np.abs(wanted - begins)
+    off[(begins < 0) | (begins + lengths > available)] = 1.0
+    close = np.flatnonzero(off <= _NEAR)
+    best = int(close[0]) if close.size else int(off.argmin())
+    if off[best] > _NEAR_ENOUGH:
+        return None
+    return best, int(begins[best]), int(lengths[best])
 
 
 def load(path: Path | None, *, frame: tuple[int, int], theme: Theme, scrim: float) -> Background:
@@ -69,7 +90,8 @@ def load(path: Path | None, *, frame: tuple[int, int], theme: Theme, scrim: floa
     picture = _cover(picture, target)
     if scrim > 0:
         _darken(picture, scrim)
-    return _to_planes(picture)
+    even = picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
+    return Background(*from_bgr(even))
 
 
 def _read(path: Path) -> Plane:
@@ -112,30 +134,3 @@ def _darken(picture: Plane, strength: float) -> None:
     share = np.clip((np.arange(height) / height - 0.30) / 0.45, 0, 1) * strength
     share = np.maximum(share, 0.35 * strength).astype(np.float32)
     picture[:] = (picture.astype(np.float32) * (1 - share)[:, None, None]).astype(np.uint8)
-
-
-def _to_planes(picture: Plane) -> Background:
-    height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
-    matrix = np.hstack([_TO_YUV[:, ::-1], _OFFSET[:, None]])  # OpenCV's pictures are BGR
-    yuv = cv2.transform(picture[:height, :width], matrix.astype(np.float32))
-    y, u, v = (np.ascontiguousarray(yuv[:, :, i], dtype=np.uint8) for i in range(3))
-    half = (width // 2, height // 2)
-    small = [np.asarray(cv2.resize(plane, half, interpolation=cv2.INTER_AREA), dtype=np.uint8) for plane in (u, v)]
-    return Background(y, small[0], small[1])
-
-
-def clip_frames(
-    clip: Clip, current: Background, before: tuple[Background, Clip] | None, *, size: tuple[int, int]
-) -> Iterator[Plane]:
-    """The clip's frames as I420 bytes. The buffer is used again: take the bytes before asking for the next."""
-    length = size[0] * size[1] * 3 // 2
-    frame, old = np.empty(length, np.uint8), np.empty(length, np.uint8)
-    for number in range(clip.frames):
-        current.frame(frame, clip.motion, number / clip.frames, size)
-        if before is not None and number < clip.transition_frames:
-            background, earlier = before
-            background.frame(old, earlier.motion, 1.0 + number / earlier.frames, size)
-            share = (number + 1) / (clip.transition_frames + 1)
-            share = share * share * (3 - 2 * share)
-            cv2.addWeighted(frame, share, old, 1.0 - share, 0.0, dst=frame)
-        yield frame

@@ -129,7 +129,9 @@ def _probe(video: Path) -> dict[str, Any]:
 def _colour(seen: Any) -> str:
     """Primaries/transfer/matrix/range by name, `unknown` for what the file does not say."""
     parts = ((_PRIMARIES, seen.color_primaries), (_TRANSFER, seen.color_trc), (_MATRIX, seen.colorspace), (_RANGE, seen.color_range))  # fmt: skip
-    return "/".join(names.get(int(value), "unknown" if int(value) in {0, 2} else str(int(value))) for names, value in parts)
+    return "/".join(
+        names.get(int(value), "unknown" if int(value) in {0, 2} else str(int(value))) for names, value in parts
+    )
 
 
 def _apart(sound: Any, first: float, seconds: float) -> float:

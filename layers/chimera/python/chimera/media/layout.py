@@ -1,17 +1,18 @@
 """Where things stand in a frame: one geometry that the painter (backgrounds) and the typesetter (ASS) both follow.
 
-Numbers are reference pixels: short side 1080. Nothing that must be read stands outside the safe area: in 9:16 the
-top 6 %, the bottom 19 % and the right 8 % belong to the platforms' own buttons.
+It is cut from the regions of media/safe_areas.py. Numbers are reference pixels: short side 1080.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from chimera.media.figures import Figure, key_figure
 from chimera.media.layers import Area, CaptionLook
 from chimera.media.models import Aspect, SceneSpec
+from chimera.media.safe_areas import FRAMES, regions
 from chimera.media.text import clean
 from chimera.media.theme import seeded
 
@@ -81,26 +82,40 @@ class Layout:
         )  # fmt: skip
 
 
-LAYOUTS: dict[Aspect, Layout] = {
-    "9:16": Layout(
-        aspect="9:16", width=1080, height=1920, motif=Circle(540, 560, 340), title_motif=Circle(540, 440, 262),
-        headline=Box(84, 920, 912, 320), title=Box(84, 770, 912, 490), captions=Box(84, 1318, 912, 180),
-        source=Box(84, 1526, 840, 40), progress=Box(84, 136, 912, 7),
-        headline_size=86, title_size=112, caption_size=66, caption_line_chars=21, closing=Box(84, 196, 912, 1370),
-    ),
-    "16:9": Layout(
-        aspect="16:9", width=1920, height=1080, motif=Circle(1430, 430, 300), title_motif=Circle(1450, 430, 290),
-        headline=Box(110, 190, 900, 470), title=Box(110, 140, 1000, 580), captions=Box(280, 800, 1360, 150),
-        source=Box(110, 990, 1200, 36), progress=Box(110, 60, 1700, 6),
-        headline_size=86, title_size=104, caption_size=56, caption_line_chars=38, closing=Box(110, 100, 1000, 860),
-    ),
-    "1:1": Layout(
-        aspect="1:1", width=1080, height=1080, motif=Circle(540, 306, 196), title_motif=Circle(540, 246, 150),
-        headline=Box(72, 540, 936, 220), title=Box(72, 410, 936, 340), captions=Box(72, 806, 936, 140),
-        source=Box(72, 1000, 900, 34), progress=Box(72, 48, 936, 6),
-        headline_size=64, title_size=84, caption_size=54, caption_line_chars=26, closing=Box(72, 90, 936, 840),
-    ),
+# headline, title and caption sizes (em pixels), characters of a caption's line
+_TYPE: dict[Aspect, tuple[int, int, int, int]] = {
+    "9:16": (86, 112, 66, 21), "16:9": (86, 104, 56, 38), "1:1": (64, 84, 54, 26)
 }  # fmt: skip
+_EMS_PER_CHAR = 0.56  # of the display family at the captions' weight
+
+
+@lru_cache(maxsize=64)
+def layout_of(aspect: Aspect, platform: str = "") -> Layout:
+    """The layout of an aspect inside a platform's safe area; `""` keeps clear of them all.
+
+    Raises `VALIDATION_FAILED` for a platform that is not known.
+    """
+    found = regions(aspect, platform)
+    headline, title, caption, chars = _TYPE[aspect]
+    room = found["captions"].width / (chars * _EMS_PER_CHAR)
+
+    def box(name: str) -> Box:
+        area = found[name]
+        return Box(area.x, area.y, area.width, area.height)
+
+    def circle(name: str) -> Circle:
+        area = found[name]
+        return Circle(area.x + area.width / 2, area.y + area.height / 2, area.width / 2)
+
+    return Layout(
+        aspect=aspect, width=FRAMES[aspect][0], height=FRAMES[aspect][1], motif=circle("motif"),
+        title_motif=circle("title_motif"), headline=box("headline"), title=box("title"), captions=box("captions"),
+        source=box("source"), progress=box("progress"), closing=box("closing"), headline_size=headline,
+        title_size=title, caption_size=min(caption, int(room // 2) * 2), caption_line_chars=chars,
+    )  # fmt: skip
+
+
+LAYOUTS: dict[Aspect, Layout] = {aspect: layout_of(aspect) for aspect in FRAMES}
 
 
 def motif_of(layout: Layout, kind: SceneKind) -> Circle:

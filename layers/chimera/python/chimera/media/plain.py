@@ -72,11 +72,13 @@ def _title(text: str, theme: Theme, layout: Layout) -> list[Layer]:
 def _headline(text: str, theme: Theme, layout: Layout, style: str) -> list[Layer]:
     box = layout.headline
     wide = layout.aspect == "16:9"
+    if style == "centre" and not wide:  # in the frame's middle, as captions and motif are
+        box = Box(layout.captions.x, box.y, layout.captions.width, box.height)
     layer = TextLayer(
         text=text, box=_area(box), size=layout.headline_size, lines=4 if wide else 3, valign=_valign(layout),
         plate="none" if style == "centre" else style, align="centre" if style == "centre" and not wide else "start",
         at=0.16 if style == "centre" else 0.0, enter="rise",
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
     block = measure(layer, theme)
     if block is None:
         return []
@@ -106,6 +108,4 @@ def _source_line(job: RenderJob, theme: Theme, layout: Layout) -> list[Layer]:
             text=text, box=_area(layout.source), font="text", weight=500, size=29, smallest=20, lines=1, align=align,
             valign="middle", opacity=_SOURCE_OPACITY, enter="fade", at=0.35,
         )
-    ]  # type: ignore[arg-type]  # fmt: skip
-
-
+    ]  # fmt: skip

@@ -16,7 +16,7 @@ from chimera.errors import ChimeraError
 from chimera.media import audio, captions, encode
 from chimera.media.cues import Cue
 from chimera.media.fonts import drawable, font_file
-from chimera.media.layout import LAYOUTS, Layout
+from chimera.media.layout import Layout, layout_of
 from chimera.media.models import RenderJob
 from chimera.media.music import RATE, Samples
 from chimera.media.text import clean, without_emoji
@@ -43,10 +43,15 @@ class Plan:
     overlays: tuple[str, ...]
     keys: tuple[str, ...]
 
+    @property
+    def chapters(self) -> tuple[tuple[float, str], ...]:
+        """(seconds, title) of each chapter."""
+        return tuple((chapter.seconds, chapter.title) for chapter in self.timeline.chapters)
+
 
 def make_plan(job: RenderJob, encoder: encode.Encoder) -> Plan:
     """Lays the job out. Raises `VALIDATION_FAILED` for inputs that cannot be read, `VIDEO_TOO_LONG` over 600 s."""
-    layout = LAYOUTS[job.aspect]
+    layout = layout_of(job.aspect, job.platform)
     theme = job.theme or theme_for(job.seed)
     voices = tuple(audio.decode(s.audio) if s.audio is not None else np.zeros(0, dtype=np.float32) for s in job.scenes)
     for family in (theme.display, theme.text):
@@ -107,7 +112,7 @@ def _key(
 
 
 def write_captions(plan: Plan, work_dir: Path) -> tuple[Path, Path, Path]:
-    """The caption files beside the video: SRT, WebVTT, and the burned-in ASS of all clips."""
+    """The files beside the video: its timeline; SRT, WebVTT, and the burned-in ASS of all clips, all made from it."""
     fps = plan.job.fps
     cues = [
         c
@@ -117,6 +122,7 @@ def write_captions(plan: Plan, work_dir: Path) -> tuple[Path, Path, Path]:
     texts = {
         "captions.srt": captions.srt(cues),
         "captions.vtt": captions.vtt(cues, plan.job.language),
+        "timeline.json": plan.timeline.model_dump_json(indent=1),
         "overlay.ass": "\n".join(f"; clip {i}\n{text}" for i, text in enumerate(plan.overlays)),
     }
     for name, text in texts.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import functools
 import os
 import signal
@@ -23,6 +24,7 @@ _children: set[subprocess.Popen[bytes]] = set()
 _lock = threading.RLock()
 _stopping = threading.Event()
 _TAIL = 4000
+_PIPE_BYTES = 1 << 20
 TERMINATED = 143
 _FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 
@@ -102,6 +104,76 @@ def run(
     The child gets no environment but what it needs. Raises `INTERNAL` when it fails; `details.reason` is `disk_full`
     when that was why, `stopped` when we ended it.
     """
+    child = _start(arguments, cwd, fonts, has_input=feed is not None or data is not None)
+    try:
+        out, text = _talk(child, feed, data)
+    finally:
+        _forget(child)
+    _check(child.returncode, text)
+    return out, text
+
+
+@contextlib.contextmanager
+def reading(
+    arguments: list[str], *, cwd: Path | None = None, fonts: Path | None = None, feed: Iterable[Any] | None = None
+) -> Iterator[Any]:
+    """Runs a command and gives its stdout to read from, as it comes; `feed` is written to stdin meanwhile.
+
+    At the end of the block the child is ended if it still runs; if it ended itself, wrongly, that is raised as by `run`.
+    """
+    child = _start(arguments, cwd, fonts, has_input=feed is not None)
+    tail: list[bytes] = []
+    failed: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            _write(child, feed or ())
+        except BaseException as error:  # noqa: BLE001 (raised again by the one who reads)
+            failed.append(error)
+
+    threads = [threading.Thread(target=_drain, args=(child.stderr, tail), daemon=True)]
+    if feed is not None:
+        threads.append(threading.Thread(target=write, daemon=True))
+    for thread in threads:
+        thread.start()
+    broken: BaseException | None = None
+    try:
+        yield child.stdout
+    except BaseException as error:
+        broken = error
+        raise
+    finally:
+        if broken is not None and not isinstance(broken, _Short):
+            child.kill()
+        if child.stdout is not None:
+            child.stdout.close()
+        child.wait()
+        for thread in threads:
+            thread.join()
+        _forget(child)
+        if failed and (broken is None or isinstance(broken, _Short)):
+            raise failed[0]
+        if broken is None or isinstance(broken, _Short):
+            _check(child.returncode, b"".join(tail).decode("utf-8", "replace"))
+
+
+class _Short(ChimeraError):
+    """A stream that ended too early: the child's own words say why, if it has any."""
+
+
+def read_exactly(pipe: Any, into: memoryview) -> None:
+    """Fills `into`. Raises `INTERNAL` if the stream ends before."""
+    at = 0
+    while at < len(into):
+        count = pipe.readinto(into[at:])
+        if not count:
+            if _stopping.is_set():
+                raise _stopped()
+            raise _Short("INTERNAL", "ffmpeg gave less than was asked for", {"reason": "ffmpeg"})
+        at += count
+
+
+def _start(arguments: list[str], cwd: Path | None, fonts: Path | None, *, has_input: bool) -> subprocess.Popen[bytes]:
     environment = {"LANG": "C.UTF-8"}
     if fonts is not None:
         environment["FONTCONFIG_FILE"] = str(fonts)
@@ -109,31 +181,57 @@ def run(
         if _stopping.is_set():
             raise _stopped()
         child = subprocess.Popen(
-            arguments, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            stdin=subprocess.PIPE if feed is not None or data is not None else subprocess.DEVNULL,
+            arguments, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+            stdin=subprocess.PIPE if has_input else subprocess.DEVNULL,
         )  # fmt: skip
         _children.add(child)
+    for pipe in (child.stdin, child.stdout):
+        _widen(pipe)
+    return child
+
+
+def _widen(pipe: Any) -> None:
+    """A pipe that holds a third of a frame instead of a fiftieth: fewer changes between the two processes."""
+    if pipe is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):  # more than this user may have
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def _forget(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.kill()
+        child.wait()
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+    with _lock:
+        _children.discard(child)
+
+
+def _check(code: int, text: str) -> None:
+    if code == 0:
+        return
+    if _stopping.is_set():
+        raise _stopped()
+    if code == -signal.SIGXFSZ or any(reason in text for reason in _FULL):
+        raise disk_full("ffmpeg")
+    raise ChimeraError("INTERNAL", f"ffmpeg ended with {code}", {"reason": "ffmpeg", "stderr": text[-1500:]})
+
+
+def _write(child: subprocess.Popen[bytes], feed: Iterable[Any]) -> None:
+    """Writes pieces to stdin and closes it. A child that ended before says why by its return code."""
+    assert child.stdin is not None
     try:
-        out, text = _talk(child, feed, data)
+        for piece in feed:
+            rest = memoryview(piece).cast("B")
+            while rest:
+                rest = rest[child.stdin.write(rest) :]
+    except (BrokenPipeError, ConnectionResetError):
+        pass
     finally:
-        if child.poll() is None:
-            child.kill()
-            child.wait()
-        for pipe in (child.stdin, child.stdout, child.stderr):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        with _lock:
-            _children.discard(child)
-    if child.returncode != 0:
-        if _stopping.is_set():
-            raise _stopped()
-        if child.returncode == -signal.SIGXFSZ or any(reason in text for reason in _FULL):
-            raise disk_full("ffmpeg")
-        raise ChimeraError(
-            "INTERNAL", f"ffmpeg ended with {child.returncode}", {"reason": "ffmpeg", "stderr": text[-1500:]}
-        )
-    return out, text
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            child.stdin.close()
 
 
 def _talk(child: subprocess.Popen[bytes], feed: Iterable[Any] | None, data: bytes | None) -> tuple[bytes, str]:
@@ -148,12 +246,7 @@ def _talk(child: subprocess.Popen[bytes], feed: Iterable[Any] | None, data: byte
     ]
     for drain in drains:
         drain.start()
-    try:
-        for piece in feed:
-            child.stdin.write(memoryview(piece).cast("B") if not isinstance(piece, bytes) else piece)
-        child.stdin.close()
-    except (BrokenPipeError, ConnectionResetError):
-        pass  # it ended before it had everything; its return code and stderr say why
+    _write(child, feed)
     child.wait()
     for drain in drains:
         drain.join()
@@ -162,7 +255,7 @@ def _talk(child: subprocess.Popen[bytes], feed: Iterable[Any] | None, data: byte
 
 def _drain(pipe: Any, tail: list[bytes]) -> None:
     size = 0
-    while chunk := pipe.read1(65536) if hasattr(pipe, "read1") else os.read(pipe.fileno(), 65536):
+    while chunk := os.read(pipe.fileno(), 65536):
         tail.append(chunk)
         size += len(chunk)
         while size > _TAIL * 4 and len(tail) > 1:

@@ -75,7 +75,7 @@ def render(
             shutil.rmtree(leftover, ignore_errors=True)
         plan = make_plan(job, encode.choose_encoder(encoder))
         progress(0.02)
-        fonts = write_fontconfig(work_dir / "fonts")
+        fonts = write_fontconfig(work_dir / "fonts", (plan.page.theme.display, plan.page.theme.text))
         paths = [segments_dir / f"{key}.mp4" for key in plan.keys]
         if checkpoints is not None:
             checkpoints.restore([path.name for path in paths if not path.exists()], segments_dir)

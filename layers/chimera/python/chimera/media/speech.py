@@ -73,7 +73,7 @@ def _speech(levels: NDArray[np.float32]) -> Flags:
     """Whether somebody speaks, for each 20 ms; short pauses are bridged, clicks left out."""
     active: Flags = levels > np.percentile(levels, 90) - _PAUSE_DB
     for start, end in _runs(~active):
-        if 0 < start and end < len(active) and (end - start) * HOP_SECONDS < _BRIDGED_SECONDS:
+        if start > 0 and end < len(active) and (end - start) * HOP_SECONDS < _BRIDGED_SECONDS:
             active[start:end] = True
     for start, end in _runs(active):
         if (end - start) * HOP_SECONDS < _SHORTEST_SECONDS:

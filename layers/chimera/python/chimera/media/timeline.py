@@ -141,6 +141,27 @@ class Timeline(Frozen):
         """Length of the video."""
         return self.frames / self.fps
 
+    def published(self) -> Timeline:
+        """The same with the names of its files instead of where one machine keeps them."""
+
+        def named(path: Path | None) -> Path | None:
+            return None if path is None else Path(path.name)
+
+        def clip(one: Clip) -> Clip:
+            scene = one.scene
+            files = {"image": named(scene.image), "audio": named(scene.audio), "footage": named(scene.footage)}
+            return one.model_copy(update={"scene": scene.model_copy(update=files)})
+
+        fonts = {name: Path(getattr(self.theme, name)).name for name in ("display", "text")}
+        return self.model_copy(
+            update={
+                "clips": tuple(clip(one) for one in self.clips),
+                "theme": self.theme.model_copy(update=fonts),
+                "logo": named(self.logo),
+                "beds": self.beds.model_copy(update={"music_file": named(self.beds.music_file)}),
+            }
+        )
+
 
 def build(job: RenderJob, voice_seconds: tuple[float, ...], layout: Layout) -> Timeline:
     """The timeline of a job whose scenes' sound files last `voice_seconds` (0 for a silent scene)."""
@@ -149,7 +170,7 @@ def build(job: RenderJob, voice_seconds: tuple[float, ...], layout: Layout) -> T
     theme = job.theme or theme_for(job.seed)
     look = job.captions or layout.caption_look()
     scenes = list(job.scenes)
-    has_outro = bool(job.sources) and not any(_closes(scene) for scene in scenes)
+    has_outro = has_plain_outro(job)
     if has_outro:
         scenes.append(RenderScene(image=job.outro_image))
     fade = round(DISSOLVE_SECONDS * job.fps)
@@ -187,6 +208,11 @@ def build(job: RenderJob, voice_seconds: tuple[float, ...], layout: Layout) -> T
         fps=job.fps, seed=job.seed, template=job.template, theme=theme, sources=job.sources, captions=look,
         logo=job.logo, logo_box=job.logo_box, clips=tuple(clips), beds=_beds(job, clips), chapters=_chapters(job, clips),
     )  # fmt: skip
+
+
+def has_plain_outro(job: RenderJob) -> bool:
+    """Whether the plain closing card is added: sources and AI label are shown in any case, but not twice."""
+    return bool(job.sources) and not any(_closes(scene) for scene in job.scenes)
 
 
 def _length(

@@ -12,8 +12,8 @@ from chimera.media import ass, caption_styles
 from chimera.media.cues import Cue
 from chimera.media.fonts import ass_size, family_name
 from chimera.media.layers import CaptionLook, Placed
-from chimera.media.timeline import Clip, Timeline
 from chimera.media.layout import Layout
+from chimera.media.timeline import Clip, Timeline
 from chimera.media.type import charts, kinetic, lists, numbers, shapes, text
 from chimera.media.type.sheet import Page, Sheet, shown
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -81,9 +82,19 @@ class ChimeraSpec:
         """Where content is posted, looked up and measured."""
         raise AssertionError("a hook specification is not called")
 
+    @hookspec
+    def chimera_templates(self) -> list[Path]:
+        """Folders of template packs, each pack in a folder named as it is; data, no factories (docs/templates.md)."""
+        raise AssertionError("a hook specification is not called")
+
+
+NO_PROVIDERS = frozenset({"chimera_templates"})
+"""Hooks that give data; every other one gives factories of providers."""
+
 
 def _kinds() -> list[str]:
-    return [name.removeprefix("chimera_") for name in vars(ChimeraSpec) if name.startswith("chimera_")]
+    names = [name for name in vars(ChimeraSpec) if name.startswith("chimera_") and name not in NO_PROVIDERS]
+    return [name.removeprefix("chimera_") for name in names]
 
 
 KINDS: list[str] = _kinds()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, cast
 
 import pluggy
@@ -54,3 +55,11 @@ def provider(kind: str, name: str, context: ProviderContext) -> Any:
             "NOT_FOUND", f"no {kind[:-1]} is named {name!r}; there are: {', '.join(sorted(found))}", {"kind": kind}
         )
     return found[name]
+
+
+def template_folders() -> list[tuple[str, Path]]:
+    """The folders of template packs that plugins offer, each with its plugin's name."""
+    found: list[tuple[str, Path]] = []
+    for implementation in manager().hook.chimera_templates.get_hookimpls():
+        found += [(f"plugin {implementation.plugin_name}", Path(folder)) for folder in cast(list[Path], implementation.function())]
+    return found

@@ -120,6 +120,14 @@ def trial(
     return storyboard, misplaced(storyboard, answer["scenes"], own, resolved), answer["scenes"]
 
 
+def check_parameters(resolved: Resolved, given: Mapping[str, Any]) -> None:
+    """`VALIDATION_FAILED` for parameters that the template does not have or that are of a wrong type."""
+    try:
+        parameters_of(resolved, given)
+    except ProblemsError as error:
+        raise refused(resolved.reference, error.problems) from None
+
+
 def parameters_of(resolved: Resolved, given: Mapping[str, Any], root: str = "") -> dict[str, Any]:
     """The template's parameters with what was asked for, checked: unknown names and wrong types are `ProblemsError`."""
     declared = resolved.named("parameters", root)

@@ -84,7 +84,7 @@ def _regions(resolved: Resolved) -> Iterator[Problem]:
             yield from error.problems
 
 
-def _base() -> tuple[str, ...]:
+def _base() -> frozenset[str]:
     from chimera.templates.frames import BASE
 
     return BASE

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 from chimera.errors import ChimeraError
 from chimera.ports import MediaStore
 from chimera.templates.bundle import export, open_bundle
-from chimera.templates.lint import problems_of
 from chimera.templates.packs import MAIN, Pack, load
 from chimera.templates.problems import ProblemsError, nearest, refused
 from chimera.templates.resolving import Resolved, resolve
@@ -251,6 +250,8 @@ class Templates:
                     f" and `extends: {pack.name}@^{shelf.versions(pack.name)[-1].major}` to build on it",
                     {"template": pack.name},
                 )
+        from chimera.templates.lint import problems_of  # only who publishes needs the checks
+
         problems = problems_of(pack, self)
         if problems:
             raise refused(pack.reference, problems)

@@ -3,31 +3,44 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
 from chimera.domain.ids import stable_id
 from chimera.domain.models import Draft, Material, Snippet
-from chimera.domain.money import usd
+from chimera.domain.money import round_up_to_cents, usd
 from chimera.domain.options import RunOptions
 from chimera.domain.prices import expected_production, production_limits, production_upper_bound, retry_limits
 from chimera.errors import ChimeraError
 from chimera.media.models import SHORT_SIDE, frame_size
-from chimera.media.timeline import unspoken_seconds
 from chimera.ports import PageReader, Writer
+from chimera.templates.shelves import Templates
+from chimera.templates.storyboard import Storyboard
 from chimera.usecases.costs import metered
 from chimera.usecases.director import create_brief
+from chimera.usecases.layout import lay_out, template_for, unspoken
 from chimera.usecases.production import MadeContent, approval_request_id, pixel_rate
 from chimera.usecases.speaking import FASTEST, WORDS_PER_MINUTE
 
+PaidWorstCases = Callable[[Draft, dict[str, Any]], dict[str, int]]
+"""Micros by step that the paid calls for a draft cannot exceed; the second argument is `material.json`."""
 ENOUGH_WORDS = 120  # a trend whose own text is this long needs no page
 MOST_PAGES = 3
 
 
-def write_brief(made: MadeContent, writers: Iterable[Writer], pages: PageReader) -> dict[str, Any]:
-    """Write the brief and what the CFO is asked for: the enforced upper bound of what production can cost."""
+def write_brief(
+    made: MadeContent,
+    writers: Iterable[Writer],
+    pages: PageReader,
+    templates: Templates,
+    paid: PaidWorstCases | None = None,
+) -> dict[str, Any]:
+    """Write the brief and what the CFO is asked for: the enforced upper bound of what production can cost.
+
+    `paid` says what the paid calls of its steps cannot exceed (`usecases/paid_estimate.py`); without it there are none.
+    """
     started = time.monotonic()
     scope, ask = made.scope, made.read("brief", "material.json")
     options = RunOptions.model_validate(ask["options"])
@@ -37,16 +50,24 @@ def write_brief(made: MadeContent, writers: Iterable[Writer], pages: PageReader)
     if known:
         return known
     with metered(made.media, scope.prefix, "brief", gigabytes=0.5):
+        template = template_for(ask, options, templates)
         snippets, unread = read_pages(material, pages)
         material = material.model_copy(update={"snippets": snippets})
         draft, refused = write(material, writers)
+        board = lay_out(template, ask, options, material, draft)
     if material.script:  # a person's own words take the time that they take
-        material = material.model_copy(update={"duration_seconds": natural_seconds(draft)})
-    seconds = expected_seconds(draft, material.duration_seconds)
-    bound = production_upper_bound(seconds, height)
+        material = material.model_copy(update={"duration_seconds": natural_seconds(draft, board)})
+    seconds = expected_seconds(draft, board, material.duration_seconds)
+    extra = paid(draft, ask) if paid else {}
+    bound = round_up_to_cents(production_upper_bound(seconds, height) + sum(extra.values()))
     size = frame_size(options.aspect, options.resolution)
     share = Decimal(pixel_rate(size, options.fps)) / pixel_rate(frame_size("16:9", options.resolution), 30)
     expected, breakdown = expected_production(seconds, height, ask["history"], pixel_share=share)
+    expected += sum(extra.values())
+    breakdown = {
+        step: breakdown.get(step, 0) + extra.get(step, 0)
+        for step in [*breakdown, *(s for s in extra if s not in breakdown)]
+    }
     brief = create_brief(
         material,
         draft,
@@ -57,12 +78,15 @@ def write_brief(made: MadeContent, writers: Iterable[Writer], pages: PageReader)
         request_cost_micros=bound,
         execution_time_ms=int((time.monotonic() - started) * 1000),
     )
+    made.write("brief", "storyboard.json", board.model_dump(mode="json"))
     made.write("brief", "brief.json", brief.model_dump(mode="json"))
     made.write("brief", "used_material.json", material.model_dump(mode="json"))
     answer = {
         "brief_id": brief.brief_id,
         "title": brief.title,
         "writer": brief.writer.provider,
+        "template": board.template,
+        "template_checksum": board.checksum,
         "pages_unread": unread,
         "writers_refused": refused,
         "request": {
@@ -75,22 +99,23 @@ def write_brief(made: MadeContent, writers: Iterable[Writer], pages: PageReader)
             "currency": "USD",
         },
         "limits": production_limits(seconds, height),
+        "paid": extra,
         "retry_limits": retry_limits(seconds, height),
     }
     made.write("brief", "request.json", answer)
     return answer
 
 
-def expected_seconds(draft: Draft, asked: int) -> int:
+def expected_seconds(draft: Draft, board: Storyboard, asked: int) -> int:
     """How long the video will be: as asked, unless even the fastest pace cannot say the script in that time."""
     spoken = len(draft.script.split()) * 60 / FASTEST
-    return min(600, max(asked, round(spoken + unspoken_seconds(len(draft.scenes), has_outro=bool(draft.sources)))))
+    return min(600, max(asked, round(spoken + unspoken(board))))
 
 
-def natural_seconds(draft: Draft) -> int:
+def natural_seconds(draft: Draft, board: Storyboard) -> int:
     """How long a script is at the usual pace: 1–600 s."""
     spoken = len(draft.script.split()) * 60 / WORDS_PER_MINUTE
-    return max(1, min(600, round(spoken + unspoken_seconds(len(draft.scenes), has_outro=bool(draft.sources)))))
+    return max(1, min(600, round(spoken + unspoken(board))))
 
 
 def read_pages(material: Material, pages: PageReader) -> tuple[list[Snippet], list[dict[str, str]]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from chimera.domain.bill import BillOfMaterials, SignedFile
 from chimera.errors import ChimeraError
-from chimera.media.models import RenderJob, RenderResult, RenderScene
+from chimera.media.models import RenderJob, RenderResult
 from chimera.metrics import measure
 from chimera.ports import ContentSigner, MediaStore
 from chimera.purse import Purse
@@ -23,6 +23,7 @@ from chimera.usecases.checkpoints import StoredSegments
 from chimera.usecases.costs import metered
 from chimera.usecases.job_ends import failed, stops_on_sigterm
 from chimera.usecases.production import MadeContent, worst_case
+from chimera.usecases.render_job import job_of
 from chimera.usecases.scope import Scope
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ NAMES = {
     "ass": "captions/captions.ass",
 }
 BILL = "video/video.bom.json"
+TIMELINE = "video/timeline.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ def render_content(
     how = rendering or Rendering()
     from chimera.media.render import render
 
-    job = _job(made)
+    job = job_of(made)
     signer = how.credentials()
     signs = b"signed" if signer else b""
     fingerprint = hashlib.sha256(
@@ -126,10 +128,13 @@ def render_content(
             url = made.media.put_file(key, path)
             files[kind] = {"key": key, "url": url, "sha256": digest, "size_bytes": path.stat().st_size}
         files["bom"] = _keep_bill(made, bill)
+        files["timeline"], chapters = _keep_timeline(made, result)
     report = {
         "fingerprint": fingerprint,
         "height_preset": job.height,
         "aspect": job.aspect,
+        "template": job.template,
+        "chapters": chapters,
         "files": files,
         **result.model_dump(mode="json", exclude=set(NAMES)),
     }
@@ -171,51 +176,37 @@ def _keep_bill(made: MadeContent, bill: BillOfMaterials) -> dict[str, Any]:
     return {"key": key, "url": url, "sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
 
 
+def _keep_timeline(made: MadeContent, result: RenderResult) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The timeline beside the video, without where this machine keeps its files; and its chapters."""
+    from chimera.media.timeline import Timeline
+
+    timeline = Timeline.model_validate_json((result.video.parent / "timeline.json").read_bytes())
+    data = timeline.published().model_dump_json(indent=1).encode()
+    url = made.media.put_bytes(f"{made.scope.prefix}/{TIMELINE}", data)
+    kept = {
+        "key": f"{made.scope.prefix}/{TIMELINE}",
+        "url": url,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "size_bytes": len(data),
+    }
+    return kept, [chapter.model_dump() for chapter in timeline.chapters]
+
+
 def _inputs(made: MadeContent, job: RenderJob) -> bytes:
     parts = [made.read("audio", "voice.json")["fingerprint"], made.read("pictures", "pictures.json")["fingerprint"]]
-    if job.music_file is not None:  # another music under the same name is another video
+    parts.append(hashlib.sha256(b"".join(s.model_dump_json().encode() for s in job.scenes)).hexdigest())
+    # another file under the same name is another video
+    if job.music_file is not None:
         from chimera.media.music.own import fingerprint
 
         parts.append(fingerprint(job.music_file))
+    from chimera.media.fonts import BUNDLED
+
+    theme = job.theme
+    fonts = [] if theme is None else [Path(f) for f in (theme.display, theme.text) if f not in BUNDLED]
+    for path in [*fonts, *([job.logo] if job.logo else [])]:
+        parts.append(hashlib.sha256(path.read_bytes()).hexdigest())
     return json.dumps(parts).encode()
-
-
-def _job(made: MadeContent) -> RenderJob:
-    brief, ask = made.brief(), made.read("brief", "material.json")
-    voice, pictures = made.read("audio", "voice.json"), made.read("pictures", "pictures.json")
-    options, store, scope = ask["options"], made.media, made.scope
-    scratch = Path()
-    scenes = [
-        RenderScene(
-            narration=scene.narration,
-            on_screen_text=scene.on_screen_text,
-            visual_prompt=scene.visual_prompt,
-            image=store.fetch(scope.key("pictures", picture["image"]), scratch / picture["image"]),
-            audio=store.fetch(scope.key("audio", spoken["audio"]), scratch / spoken["audio"]),
-            words=tuple(spoken["words"]),
-        )
-        for scene, spoken, picture in zip(brief.scenes, voice["scenes"], pictures["scenes"], strict=True)
-    ]
-    return RenderJob(
-        title=brief.title,
-        outro_image=store.fetch(scope.key("pictures", pictures["outro"]["image"]), scratch / "outro.png"),
-        scenes=tuple(scenes),
-        sources=tuple(brief.sources),
-        aspect=brief.aspect,
-        height=options["resolution"],
-        fps=options["fps"],
-        quality_preset=options["quality_preset"],
-        seed=int(pictures["seed"]),
-        language=brief.language,
-        tone=brief.tone_guidelines,
-        **_music(ask),
-    )
-
-
-def _music(ask: dict[str, Any]) -> dict[str, Any]:
-    """What was asked for: by the run, else by the persona."""
-    asked = str(ask["options"].get("music") or ask["persona"]["brand_guidelines"].get("music") or "auto")
-    return {"music_file": Path(asked.removeprefix("file:"))} if asked.startswith("file:") else {"music": asked}
 
 
 def inspect_content(made: MadeContent, purse: Purse) -> dict[str, Any]:

@@ -6,6 +6,7 @@ media store. Only names, times and captions are looked at here; what a file real
 
 from __future__ import annotations
 
+import hashlib
 import re
 import struct
 from collections.abc import Sequence
@@ -23,10 +24,8 @@ MOST_FILES = 300
 """Of one folder or prefix; the first ones by name."""
 _CAPTION_BYTES = 4_000
 _HEAD_BYTES = 262_144
-_KNOWN = {
-    ".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".heic", ".heif", ".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v",
-    ".mpg", ".mpeg", ".ts",
-}  # fmt: skip
+_FILMS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts"}
+_KNOWN = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".heic", ".heif"} | _FILMS
 Given = Literal["run", "persona"]
 
 
@@ -52,20 +51,24 @@ class OwnAssets:
 
 
 def own_assets(
-    run: Sequence[str], persona: Sequence[str], *, tenant_id: str, media: MediaStore, folder: Path, allow_files: bool
+    run: Sequence[str], persona: Sequence[str], *, tenant_id: str, media: MediaStore, allow_files: bool
 ) -> OwnAssets:
     """What the run and the persona bring, the run's first; what one of them names twice counts once.
 
     Something that the run names and that is not there, or has no picture in it, is `VALIDATION_FAILED`: who asks for their
-    own pictures does not want others. The same of a persona is only noted in `left_out`. `folder` holds what is fetched.
+    own pictures does not want others. The same of a persona is only noted in `left_out`.
     """
     found = OwnAssets()
     seen: set[str] = set()
     for given, entries in (("run", run), ("persona", persona)):
         for entry in entries:
             try:
-                files = _files(entry, tenant_id, media, folder, allow_files)
-                taken = _looked_at(files, "run" if given == "run" else "persona", entry, found.left_out)
+                files = _files(entry, tenant_id, media, allow_files)
+                whose: Given = "run" if given == "run" else "persona"
+                if files[0][2]:
+                    taken = _from_store(files, whose, media)
+                else:
+                    taken = _looked_at(files, whose, entry, found.left_out)
             except ChimeraError as error:
                 if given == "run":
                     raise
@@ -80,7 +83,7 @@ def own_assets(
 
 
 def _files(
-    entry: str, tenant_id: str, media: MediaStore, folder: Path, allow_files: bool
+    entry: str, tenant_id: str, media: MediaStore, allow_files: bool
 ) -> list[tuple[str, Path, str]]:
     """(name, path, key) of each file that an entry names."""
     kind, _, rest = entry.partition(":")
@@ -93,7 +96,7 @@ def _files(
         return [(path.name, path, "") for path in _on_disk(Path(rest), entry)]
     if kind != "key" or not rest:
         raise ChimeraError("VALIDATION_FAILED", f"assets: got {entry[:120]!r}, expected file:PATH or key:KEY")
-    return _in_store(rest, tenant_id, media, folder)
+    return _in_store(rest, tenant_id, media)
 
 
 def _on_disk(path: Path, entry: str) -> list[Path]:
@@ -116,36 +119,49 @@ def _on_disk(path: Path, entry: str) -> list[Path]:
     return [path]
 
 
-def _in_store(rest: str, tenant_id: str, media: MediaStore, folder: Path) -> list[tuple[str, Path, str]]:
+def _in_store(rest: str, tenant_id: str, media: MediaStore) -> list[tuple[str, Path, str]]:
     prefix = f"tenants/{tenant_id}/"
     key = rest if rest.startswith("tenants/") else prefix + rest.lstrip("/")
     if not key.startswith(prefix) or ".." in key.split("/") or len(key) > 1024:
         raise ChimeraError("FORBIDDEN", f"assets: key:{rest[:120]} is not in this tenant's part of the media store")
-    if media.exists(key):
-        keys = [key]
-    else:
-        inside = media.keys(key.rstrip("/") + "/")
-        keys = [k for k in inside if _wanted(k.rsplit("/", 1)[-1])][:MOST_FILES]
+    inside = [key] if media.exists(key) else media.keys(key.rstrip("/") + "/")
+    keys = [k for k in inside if _wanted(k.rsplit("/", 1)[-1])][:MOST_FILES]
     if not keys:
         raise ChimeraError(
             "VALIDATION_FAILED", f"assets: key:{rest[:120]} is not there, or holds no picture; expected a key or prefix"
         )
-    files = []
-    for at, one in enumerate(keys):
-        name = one.rsplit("/", 1)[-1]
-        place = folder / f"{at:03d}-{len(files):03d}-{re.sub(r'[^A-Za-z0-9._-]', '_', name)[-80:]}"
-        files.append((name, media.fetch(one, place), one))
-        caption = f"{one}.txt"
-        if media.exists(caption):
-            place.with_name(place.name + ".txt").write_bytes(media.get_bytes(caption)[:_CAPTION_BYTES])
-    return files
+    return [(one.rsplit("/", 1)[-1], Path(), one) for one in sorted(keys, key=lambda k: _natural(Path(k)))]
+
+
+def _from_store(files: list[tuple[str, Path, str]], given: Given, media: MediaStore) -> list[OwnAsset]:
+    """By their names alone: what is in the store is fetched when it is used."""
+    found = []
+    for name, _, key in files:
+        beside = f"{key}.txt"
+        caption = media.get_bytes(beside)[:_CAPTION_BYTES].decode("utf-8", "replace") if media.exists(beside) else ""
+        footage = Path(name).suffix.lower() in _FILMS
+        found.append(
+            OwnAsset(
+                name=name, kind="footage" if footage else "photo", given=given, path=Path(), key=key,
+                text=_text(name, " ".join(caption.split())),
+            )
+        )  # fmt: skip
+    return found
+
+
+def local_file(asset: OwnAsset, media: MediaStore, folder: Path) -> Path:
+    """The asset as a file of this machine."""
+    if not asset.key:
+        return asset.path
+    place = folder / f"own-{hashlib.sha256(asset.key.encode()).hexdigest()[:16]}{Path(asset.name).suffix.lower()}"
+    return media.fetch(asset.key, place).resolve()
 
 
 def _looked_at(files: list[tuple[str, Path, str]], given: Given, entry: str, left_out: list[str]) -> list[OwnAsset]:
     taken = []
-    for name, path, key in files:
+    for name, path, _ in files:
         try:
-            what = sniff(path.resolve() if key else path)
+            what = sniff(path)
         except ChimeraError as error:
             if len(files) == 1:
                 raise
@@ -159,11 +175,10 @@ def _looked_at(files: list[tuple[str, Path, str]], given: Given, entry: str, lef
         footage = what.family == "film"
         head = b"" if footage else _head(path)
         caption = " ".join(part for part in (_sidecar(path), _inside(head)) if part)
-        text = caption if says_nothing(name) else f"{name.rsplit('.', 1)[0]} {caption}"
         taken.append(
             OwnAsset(
-                name=name, kind="footage" if footage else "photo", given=given, path=path, key=key, taken=_taken(head),
-                text=text.strip()[:4000],
+                name=name, kind="footage" if footage else "photo", given=given, path=path, taken=_taken(head),
+                text=_text(name, caption),
             )
         )  # fmt: skip
     if not taken:
@@ -176,6 +191,10 @@ def _in_order(assets: list[OwnAsset]) -> list[OwnAsset]:
     if 2 * sum(1 for a in assets if a.taken) > len(assets):
         return sorted(assets, key=lambda a: (a.taken or "9", _natural(Path(a.name))))
     return assets
+
+
+def _text(name: str, caption: str) -> str:
+    return (caption if says_nothing(name) else f"{name.rsplit('.', 1)[0]} {caption}").strip()[:4000]
 
 
 def _wanted(name: str) -> bool:

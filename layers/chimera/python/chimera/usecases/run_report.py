@@ -92,7 +92,7 @@ def _approvals(app: App, tenant_id: str, content: dict[str, Any] | None) -> list
 
 def _verdict(app: App, tenant_id: str, content: dict[str, Any] | None) -> dict[str, Any] | None:
     report = app.content(tenant_id).report(str(content["id"])) if content else None
-    if report is None:
+    if content is None or report is None:
         return None
     return {
         "verdict": report["verdict"],
@@ -100,4 +100,6 @@ def _verdict(app: App, tenant_id: str, content: dict[str, Any] | None) -> dict[s
         "checks": report["checks"],
         "policy_version": report["policy_version"],
         "content_hash": report["content_hash"],
+        "quality_score": None if content["quality_score"] is None else float(content["quality_score"]),
+        "attempts": content["metadata"].get("attempts", []),
     }

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -16,6 +16,7 @@ from chimera.domain.models import Model
 from chimera.domain.transcripts import Segment, Transcript
 from chimera.errors import ChimeraError
 from chimera.ports import MediaStore, Transcriber
+from chimera.usecases.ingest import upload_prefix
 from chimera.usecases.job_ends import failed, stops_on_sigterm
 from chimera.usecases.scope import content_prefix
 
@@ -29,6 +30,7 @@ class TranscribeJob(Model):
 
     tenant_id: str = Field(pattern=_ID)
     content_id: str = Field(pattern=_ID)
+    folder: Literal["content", "uploads"] = Field(default="content", description="What the id is of")
     media: str = Field(min_length=1, max_length=1024)
     language: str | None = Field(default=None, pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
     word_timestamps: bool = True
@@ -55,7 +57,7 @@ def transcribe(job: TranscribeJob, media: MediaStore, work: Path, engines: dict[
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     asked = [digest, job.language, job.word_timestamps, engine.name, getattr(engine, "model", "")]
     fingerprint = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-    prefix = content_prefix(job.tenant_id, job.content_id)
+    prefix = (content_prefix if job.folder == "content" else upload_prefix)(job.tenant_id, job.content_id)
     key = f"{prefix}/reports/transcript.json"
     if media.exists(key):
         known: dict[str, Any] = json.loads(media.get_bytes(key))

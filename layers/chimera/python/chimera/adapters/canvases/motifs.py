@@ -187,8 +187,8 @@ def dial(s: Stage, share: float | None) -> None:
     """A ring behind a number: filled to `share` (0–1) for a percentage, else a ticked ring."""
     c, r = s.canvas, s.radius * 1.0
     c.drawCircle(s.x, s.y, r, fill(s.palette.second, 0.22, blur=r * 0.28))
-    inner = mix(s.palette.ground, "#ffffff" if s.palette.light else "#000000", 0.25)
-    c.drawCircle(s.x, s.y, r * 0.94, fill(inner, 0.62))
+    face = mix(s.palette.ground, "#ffffff" if s.palette.light else "#000000", 0.25)
+    c.drawCircle(s.x, s.y, r * 0.94, fill(face, 0.62))
     oval = skia.Rect.MakeLTRB(s.x - r, s.y - r, s.x + r, s.y + r)
     if share is None:
         for tick in range(72):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chimera.errors import ChimeraError
 from chimera.plugins.hookspecs import Factory, hookimpl
@@ -26,7 +26,19 @@ def _cards(context: ProviderContext) -> CardCanvas:
     return CardCanvas(context)
 
 
+def _openai(context: ProviderContext) -> Any:
+    from chimera.adapters.canvases.openai_images import OpenAiCanvas
+
+    return OpenAiCanvas(context)
+
+
+def _runway(context: ProviderContext) -> Any:
+    from chimera.adapters.canvases.runway import RunwayCanvas
+
+    return RunwayCanvas(context)
+
+
 @hookimpl
 def chimera_canvases() -> list[Factory]:
-    """The procedural cards."""
-    return [_cards]
+    """The procedural cards; OpenAI's pictures and Runway's footage, which cost money."""
+    return [_cards, _openai, _runway]

@@ -88,6 +88,10 @@ class Downloader:
         schemes = {"https", "http"} if settings.allow_private_addresses else {"https"}
         self._guard = Guard(settings, schemes=frozenset(schemes), resolver=resolver, allowed=allowed, tls=tls)
 
+    def fetch(self, url: str, *, max_bytes: int, max_seconds: float, to: Path) -> Downloaded:
+        """`download` as the port of ingest has it."""
+        return self.download(url, DownloadLimits(max_bytes=max_bytes, max_duration_seconds=max_seconds), to)
+
     def download(self, url: str, limits: DownloadLimits, to: Path) -> Downloaded:
         """The file at `url`, as a file of the folder `to` that is named by its hash.
 

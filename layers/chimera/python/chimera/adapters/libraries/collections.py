@@ -17,7 +17,7 @@ class Openverse(Library):
     priority = 60
 
     def _found(self, asked: str, want: str, orientation: Orientation, language: str) -> list[dict[str, Any]]:
-        query = {
+        query: dict[str, str | int] = {
             "q": asked, "license_type": "commercial,modification", "page_size": CANDIDATES, "mature": "false",
             "aspect_ratio": {"portrait": "tall", "landscape": "wide"}.get(orientation, "square"),
         }  # fmt: skip
@@ -47,7 +47,7 @@ class Commons(Library):
     priority = 61
 
     def _found(self, asked: str, want: str, orientation: Orientation, language: str) -> list[dict[str, Any]]:
-        query = {
+        query: dict[str, str | int] = {
             "action": "query", "format": "json", "formatversion": 2, "generator": "search", "gsrnamespace": 6,
             "gsrsearch": f"filetype:bitmap {asked}", "gsrlimit": CANDIDATES, "prop": "imageinfo",
             "iiprop": "url|size|mime|extmetadata", "iiurlwidth": 2400, "iiextmetadatalanguage": language[:2] or "en",

@@ -19,7 +19,10 @@ class Pexels(Library):
     delivers = ("photo", "footage")
 
     def _found(self, asked: str, want: str, orientation: Orientation, language: str) -> list[dict[str, Any]]:
-        query = {"query": asked, "orientation": orientation, "per_page": CANDIDATES, "locale": _LOCALES.get(language[:2], "en-US")}
+        query: dict[str, str | int] = {
+            "query": asked, "orientation": orientation, "per_page": CANDIDATES,
+            "locale": _LOCALES.get(language[:2], "en-US"),
+        }  # fmt: skip
         headers = {"Authorization": self._key()}
         if want == "photo":
             answer = self._json(f"{self._settings.pexels_url}/v1/search", query, headers)
@@ -108,7 +111,7 @@ class Unsplash(Library):
     secret = "UNSPLASH_ACCESS_KEY"
 
     def _found(self, asked: str, want: str, orientation: Orientation, language: str) -> list[dict[str, Any]]:
-        query = {
+        query: dict[str, str | int] = {
             "query": asked, "per_page": CANDIDATES, "content_filter": "high",
             "orientation": {"square": "squarish"}.get(orientation, orientation),
         }  # fmt: skip

@@ -145,7 +145,12 @@ def _ask_worker(request: dict[str, Any]) -> dict[str, Any]:
     answer = ask("chimera.adapters.voices.espeak_worker", request, timeout=_TIMEOUT_SECONDS, what="espeak-ng")
     if "error" in answer:
         code = "VALIDATION_FAILED" if answer.get("unknown_voice") else "PROVIDER_REJECTED"
-        raise ChimeraError(code, str(answer["error"]), {"voice": request["voice"]})
+        known = (
+            "; expected a language it knows, such as en-us or de, and a +variant if wanted"
+            if answer.get("unknown_voice")
+            else ""
+        )
+        raise ChimeraError(code, str(answer["error"]) + known, {"voice": request["voice"]})
     return answer
 
 

@@ -19,6 +19,8 @@ _ABOVE_FLOOR = 10 ** (10 / 20)
 PAUSE_SECONDS = 0.09
 """Shorter silences are closures of stops inside words."""
 _VOWELS = re.compile(r"[aeiouyäöüàáâãåæèéêëìíîïòóôõøùúûœаеёиоуыэюяαεηιουω]+", re.I)
+_SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", "؟", "।")
+_CLAUSE_ENDS = (*_SENTENCE_ENDS, ",", ";", ":", "，", "、", "；", "：", "،")
 SILENT_PEAK = 10 ** (-50 / 20) * 32_768
 
 
@@ -75,18 +77,21 @@ def mended(times: Sequence[Span], silences: Sequence[Span], duration: float) -> 
 def guessed(words: Sequence[str], samples: Samples, rate: int) -> list[Span]:
     """Times in proportion to the syllables of each word, over the parts of the sound that are not silent.
 
-    Where the words have as many sentences and clauses as the sound has stretches between pauses, each gets its own.
+    Clauses are laid on the stretches between pauses where there are as many, else sentences on what is between the longest
+    pauses.
     """
     duration = len(samples) / rate
-    silences = pauses(samples, rate)
-    loud = _between(silences, duration)
+    loud = _between(pauses(samples, rate), duration)
     if not words or not loud:
         return [(0.0, duration)] * len(words)
-    groups = _clauses(words)
-    if len(groups) != len(loud):
-        groups, stretches = [list(range(len(words)))], [loud]
-    else:
+    groups = _ended(words, _CLAUSE_ENDS)
+    if len(groups) == len(loud):
         stretches = [[one] for one in loud]
+    else:
+        groups = _ended(words, _SENTENCE_ENDS)
+        if len(groups) > len(loud):
+            groups = [list(range(len(words)))]
+        stretches = _parted(loud, len(groups))
     out: list[Span] = [(0.0, 0.0)] * len(words)
     for group, parts in zip(groups, stretches, strict=True):
         weights = np.array([syllables(words[i]) for i in group], dtype=float)
@@ -96,6 +101,13 @@ def guessed(words: Sequence[str], samples: Samples, rate: int) -> list[Span]:
             start = _on(parts, lengths, marks[at] * lengths[-1], after=True)
             out[index] = (start, max(_on(parts, lengths, marks[at + 1] * lengths[-1], after=False), start))
     return out
+
+
+def _parted(loud: Sequence[Span], count: int) -> list[list[Span]]:
+    """The stretches in `count` groups, parted at the longest pauses."""
+    gaps = sorted(range(len(loud) - 1), key=lambda i: loud[i][1] - loud[i + 1][0])[: count - 1]
+    edges = [0, *(i + 1 for i in sorted(gaps)), len(loud)]
+    return [list(loud[a:b]) for a, b in pairwise(edges)]
 
 
 def syllables(word: str) -> float:
@@ -109,14 +121,12 @@ def syllables(word: str) -> float:
     return (vowels or (max(len(letters) / 2.5, 1.0) if letters else 0.0)) + 1.5 * digits
 
 
-def _clauses(words: Sequence[str]) -> list[list[int]]:
-    """The words' indices, a new list after each one that ends a clause."""
+def _ended(words: Sequence[str], marks: tuple[str, ...]) -> list[list[int]]:
+    """The words' indices, a new list after each word that ends with one of the marks."""
     groups: list[list[int]] = [[]]
     for index, word in enumerate(words):
         groups[-1].append(index)
-        if word.rstrip("\"'”’»)]").endswith(
-            (".", ",", ";", ":", "!", "?", "…", "。", "，", "、", "！", "？", "؟", "،", "।")
-        ):
+        if word.rstrip("\"'”’»)]").endswith(marks):
             groups.append([])
     return [group for group in groups if group]
 

@@ -164,7 +164,7 @@ def _look(path: Path, facts: MediaFacts, start: float, seconds: float) -> Frames
         "-threads", "2", *_seek(start), *source_options(path, facts.container), "-t", f"{max(seconds, 1 / RATE):.3f}",
         "-map", "0:v:0", "-vf", f"fps={RATE},scale={small[0]}:{small[1]}:flags=area,format=bgr24", "-f", "rawvideo", "-",
     ]  # fmt: skip
-    data = ffmpeg(path, arguments, seconds=FOOTAGE_SECONDS)
+    data, _ = ffmpeg(path, arguments, seconds=FOOTAGE_SECONDS)
     one = small[0] * small[1] * 3
     if len(data) < one:
         raise refused(path, f"nothing that can be decoded from {start:g} s on", "footage that is whole")

@@ -57,12 +57,15 @@ def source_options(path: Path, container: str) -> list[str]:
     ]  # fmt: skip
 
 
-def ffmpeg(path: Path, arguments: list[str], *, seconds: float, file_bytes: int = MAX_PREPARED_BYTES) -> bytes:
-    """Runs ffmpeg on the file at `path` under limits and gives its stdout; what it cannot do is one clear error."""
+def ffmpeg(
+    path: Path, arguments: list[str], *, seconds: float, file_bytes: int = MAX_PREPARED_BYTES, level: str = "error"
+) -> tuple[bytes, str]:
+    """Runs ffmpeg on the file at `path` under limits; gives stdout and the end of stderr. What it cannot do is one clear
+    error."""
     numbers = [str(FFMPEG_MEMORY_BYTES), str(round(seconds * 2)), str(max(round(seconds), 1)), str(file_bytes)]
-    program = [process.executable(), "-hide_banner", "-nostats", "-loglevel", "error", "-nostdin", *arguments]
+    program = [process.executable(), "-hide_banner", "-nostats", "-loglevel", level, "-nostdin", *arguments]
     try:
-        out, _ = process.run([sys.executable, "-I", "-S", str(Path(limited.__file__)), *numbers, *program])
+        return process.run([sys.executable, "-I", "-S", str(Path(limited.__file__)), *numbers, *program])
     except ChimeraError as error:
         if error.details.get("reason") != "ffmpeg":
             raise
@@ -72,7 +75,6 @@ def ffmpeg(path: Path, arguments: list[str], *, seconds: float, file_bytes: int 
             "VALIDATION_FAILED", f"{shown(path)}: got {got}, expected {_WHOLE}",
             {"file": shown(path), "got": got, "expected": _WHOLE, "stderr": error.details.get("stderr", "")[-300:]},
         ) from error  # fmt: skip
-    return out
 
 
 def _why(code: int) -> str:

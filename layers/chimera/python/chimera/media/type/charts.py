@@ -62,7 +62,7 @@ def draw(sheet: Sheet, layer: ChartLayer) -> None:
     values = [p.value for p in layer.points]
     marked = layer.marked if 0 <= layer.marked < len(values) else max(range(len(values)), key=lambda i: abs(values[i]))
     box = layer.box
-    unit = max(min(box.width, box.height) * 0.052, 22.0)
+    unit = max(min(box.width, box.height) * 0.054, 26.0)
     top = box.y
     title, small = shown(layer.title, limit=120), shown(layer.unit, limit=40)
     if title:
@@ -89,7 +89,7 @@ def value_text(point: Point) -> str:
     """A value as it is written: `shown`, else the number with its thousands apart."""
     if point.shown:
         return shown(point.shown, limit=30)
-    text = f"{point.value:,.2f}" if abs(point.value) < 100 else f"{point.value:,.0f}"
+    text = f"{point.value:,.2f}"
     return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
 
 
@@ -115,7 +115,7 @@ def _columns(plot: Plot) -> None:
     values = [value_text(p) for p in points]
     figures = _fitted(plot, values, slot * 0.94, plot.unit * 1.15, weight=800, role="display")
     texts = [shown(p.label, limit=60) for p in points]
-    labels = _fitted(plot, texts, slot * 0.94, plot.unit * 0.92)
+    labels = _fitted(plot, texts, slot * 0.86, plot.unit * 0.92)
     high, low = max(0.0, *(p.value for p in points)), min(0.0, *(p.value for p in points))
     above = figures.size * 1.35 if high > 0 else figures.size * 0.3
     below = labels.size * 1.9 + (figures.size * 1.3 if low < 0 else 0)
@@ -196,7 +196,7 @@ def _line(plot: Plot) -> None:
     labels = plot.face(plot.unit * 0.9)
     high, low = max(0.0, *(p.value for p in points)), min(0.0, *(p.value for p in points))
     pad = plot.unit * 0.6
-    above, below = figures.size * 1.5, labels.size * 2.0
+    above, below = figures.size * 1.5, labels.size * 2.0 + (figures.size * 1.2 if low < 0 else 0)
     scale = max(area.height - above - below, 10.0) / ((high - low) or 1.0)
     zero = area.y + above + high * scale
     step = (area.width - 2 * pad) / max(len(points) - 1, 1)
@@ -228,11 +228,17 @@ def _line(plot: Plot) -> None:
             near = any(j != i and j in named and abs(places[j][0] - x) < wide * 2.2 and j == plot.marked for j in named)
             if not near:
                 middle = min(max(x, area.x + wide), area.x + area.width - wide)
-                plot.label(values[i], value, middle, y - plot.unit * 0.62, at=at + 0.1)
+                under = y + plot.unit * 0.62 + value.size * CAP
+                plot.label(
+                    values[i], value, middle, under if points[i].value < 0 else y - plot.unit * 0.62, at=at + 0.1
+                )
         if all_fit or i in (0, len(points) - 1):
             align = "centre" if all_fit or len(points) == 1 else "left" if i == 0 else "right"
             place = x if align == "centre" else area.x if i == 0 else area.x + area.width
             text = _shortened(texts[i], labels, slot if all_fit else area.width * 0.46)
+            half = labels.width(text) / 2
+            if align == "centre":
+                place = min(max(place, area.x + half), area.x + area.width - half)
             plot.label(text, labels, place, area.y + area.height - labels.size * 0.3, align=align, at=0.1, opacity=0.8)
 
 
@@ -245,7 +251,9 @@ def _swept(plot: Plot, path: Any, colour: str, seconds: float) -> None:
     found = drawing(path)
     if found is None:
         return
-    wiped = plot.sheet.wipe(found.x, found.y - 4, found.width, found.height + 8, seconds=seconds).replace(",0.6,", ",1,")
+    wiped = plot.sheet.wipe(found.x, found.y - 4, found.width, found.height + 8, seconds=seconds).replace(
+        ",0.6,", ",1,"
+    )
     opacity = f"\\alpha&H{round((1 - plot.layer.opacity) * 255):02X}&"
     tags = f"\\an7\\pos({found.x:.1f},{found.y:.1f}){wiped}{fade(plot.start, plot.stop, 0)}{opacity}"
     plot.sheet.script.shape("Shape", plot.start, plot.stop, f"{tags}\\1c{ass.inline(colour)}\\bord0", found.code,

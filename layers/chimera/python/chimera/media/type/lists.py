@@ -59,13 +59,13 @@ def _fit(sheet: Sheet, layer: ListLayer, items: list[str]) -> tuple[int, list[li
         for item in items:
             _, lines = flow.fit(
                 flow.tokens(item), family=sheet.theme.display, weight=800, width=max(layer.box.width - indent, 40.0),
-                sizes=[size], max_lines=2 if size > sizes[-1] else 1,
+                sizes=[size], max_lines=2 if size > sizes[-1] or len(items) == 1 else 1,
             )  # fmt: skip
             rows.append(lines)
         cut = any(flow.line_text(line).endswith("…") for lines in rows for line in lines)
         tall = sum(len(lines) * size * 1.18 for lines in rows)
         gap = min(size * 0.75, (layer.box.height - tall) / max(len(items), 1))
-        if size == sizes[-1] or (not cut and gap >= size * 0.32):
+        if size == sizes[-1] or ((not cut or size <= layer.size * 0.62) and gap >= size * 0.32):
             return size, rows, max(gap, 2.0)
     raise AssertionError("the smallest size is always taken")
 
@@ -92,7 +92,9 @@ def _marker(
                    opacity=opacity, **common)  # type: ignore[arg-type]  # fmt: skip
         return
     if kind == "check" and state not in ("next", "now"):
-        tick = polyline([(x - size * 0.30, y + size * 0.02), (x - size * 0.08, y + size * 0.24), (x + size * 0.34, y - size * 0.26)])
+        tick = polyline(
+            [(x - size * 0.30, y + size * 0.02), (x - size * 0.08, y + size * 0.24), (x + size * 0.34, y - size * 0.26)]
+        )
         sheet.form(stroked(tick, size * 0.15), colour, over=1, opacity=opacity, enter="draw", **common)  # type: ignore[arg-type]
         return
     dot = rounded_box(x - size * 0.17, y - size * 0.17, size * 0.34, size * 0.34, size * 0.09)
@@ -177,16 +179,16 @@ def draw_sources(sheet: Sheet, layer: SourcesLayer) -> None:
         bar = rounded_box(edge if inner > 0 else edge - 132, top - 6, 132, 14 * shrink, 7)
         sheet.form(bar, theme.accent, start=start + 0.2, opacity=layer.opacity, enter="grow-right" if rtl else "grow-x",
                    **common)  # type: ignore[arg-type]  # fmt: skip
-        title = page.labels[0 if len(names) == 1 and not small else 1]
         title = page.labels[1]
         baseline = top + 52 * shrink + head * CAP
         face = sheet.face("display", 800, head, sheet.on("ink")).fitted(title, box.width)
         sheet.line(title, face, x=edge, baseline=baseline, align=align, start=start + 0.25, enter="rise",
                    opacity=layer.opacity, **common)  # type: ignore[arg-type]  # fmt: skip
         for number, name in enumerate(names):
-            y = baseline + (96 + number * 0) * shrink + number * step
+            y = baseline + 96 * shrink + number * step
             at = start + 0.38 + number * 0.10
-            square = rounded_box(edge if inner > 0 else edge - 16, y - 8, 16, 16, 4)
+            dot = 16 * shrink
+            square = rounded_box(edge if inner > 0 else edge - dot, y - dot / 2, dot, dot, dot / 4)
             sheet.form(square, theme.accent, start=at, opacity=layer.opacity, enter="fade", **common)  # type: ignore[arg-type]
             own = sheet.face("text", 600, item, sheet.on("ink")).fitted(name, box.width - 44)
             sheet.line(name, own, x=edge + inner * 44, baseline=y + own.size * 0.36, align=align, start=at,

@@ -78,9 +78,7 @@ def draw(sheet: Sheet, layer: NumberLayer) -> None:
         _ring(sheet, layer, x, middle, radius, start, stop)
     unit = figure.unit.upper()
     tall = box.height * (0.5 if unit else 0.8) / CAP
-    face = sheet.face("display", 900, min(layer.size, tall), sheet.on("ink"), spacing=-2).fitted(
-        figure.whole, room, smallest=0.1
-    )
+    face = sheet.face("display", 800, min(layer.size, tall), sheet.on("ink")).fitted(figure.whole, room, smallest=0.1)
     small = sheet.face("text", 700, max(face.size * 0.225, 26), sheet.on("ink"), spacing=2).fitted(unit, room)
     height = face.size * CAP + ((small.size * (CAP + 0.75)) if unit else 0)
     baseline = middle - height / 2 + face.size * CAP
@@ -103,15 +101,12 @@ def _count(
             text = figure.at(1 - (1 - step / _STEPS) ** 3)
             sheet.line(text, face, x=x, baseline=baseline, align=align, start=begin, stop=end, enter="plain",
                        depth=layer.depth, opacity=layer.opacity)  # fmt: skip
-    final = Face(family=face.family, weight=face.weight, size=face.size, spacing=face.spacing,
-                 colour=sheet.on(layer.colour))  # fmt: skip
+    final = Face(family=face.family, weight=face.weight, size=face.size, colour=sheet.on(layer.colour))
     sheet.line(figure.whole, final, x=x, baseline=baseline, align=align, start=start + (seconds if counts else 0),
                stop=stop, enter="pulse" if counts else "pop", depth=layer.depth, opacity=layer.opacity)  # fmt: skip
 
 
-def _ring(
-    sheet: Sheet, layer: NumberLayer, x: float, y: float, radius: float, start: float, stop: float
-) -> None:
+def _ring(sheet: Sheet, layer: NumberLayer, x: float, y: float, radius: float, start: float, stop: float) -> None:
     """A pale track, and the share on it from the top on; without a share the ring is whole."""
     width = radius * 0.16
     common = {"depth": layer.depth, "stop": stop}

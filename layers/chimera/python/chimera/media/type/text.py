@@ -18,6 +18,10 @@ _INSETS = {"bar": 46.0, "boxes": 28.0, "pill": 34.0, "panel": 44.0, "outline": 3
 _MORE_LEADING = {"boxes": 0.30, "underline": 0.10, "marker": 0.12}
 _NEEDS_ROOM = {"boxes": 0.25, "pill": 0.42, "outline": 0.45}
 
+_EMPTIED = re.compile(r"\*\s*\*")  # what was marked, and no font has
+_ARABIC = re.compile(r"[\u0590-\u08ff]")
+_LIFT = 0.10  # of the size: Arabic and Hebrew letters stand lower between their lines than capitals do
+
 
 @dataclass(frozen=True)
 class Block:
@@ -34,19 +38,19 @@ class Block:
 
 def measure(layer: TextLayer, theme: Theme) -> Block | None:
     """How a text layer is set; None if nothing of it can be drawn."""
-    text = shown(layer.text, limit=2000)
+    text = _EMPTIED.sub("", shown(layer.text, limit=2000))
     words = flow.tokens(text.upper() if layer.upper else text, marks=True)
     if not words:
         return None
     family = theme.display if layer.font == "display" else theme.text
     box, plate = layer.box, layer.plate
-    inset = _INSETS.get(plate, 0.0)
+    inset = _inset(layer)
     width = box.width - inset * (1 if plate == "bar" else 2)
     largest = round(layer.size)
     smallest = max(round(layer.smallest or layer.size * 0.55), 12)
     sizes = list(range(largest, smallest, -4)) or [largest]
     step = layer.leading + _MORE_LEADING.get(plate, 0.0)
-    spare = 2 * _INSETS["panel"] * 0.8 if plate == "panel" else 0.0
+    spare = min(2 * _INSETS["panel"] * 0.8, box.height * 0.3) if plate == "panel" else 0.0
     room = {
         s: max(int((box.height - spare + 1 - s * (CAP + 2 * _NEEDS_ROOM.get(plate, 0.0))) / (s * step)) + 1, 1)
         for s in sizes
@@ -64,6 +68,11 @@ def measure(layer: TextLayer, theme: Theme) -> Block | None:
     return Block(size, tuple(lines), top, height, size * step, is_rtl(text), text)
 
 
+def _inset(layer: TextLayer) -> float:
+    """How far type keeps from the box's sides; a small box has less to give."""
+    return min(_INSETS.get(layer.plate, 0.0), layer.box.width * 0.12)
+
+
 def draw(sheet: Sheet, layer: TextLayer) -> None:
     """Draws a text layer."""
     block = measure(layer, sheet.theme)
@@ -73,10 +82,15 @@ def draw(sheet: Sheet, layer: TextLayer) -> None:
     plated = layer.plate in ("boxes", "pill", "panel")
     ground = layer.plate_colour if plated else "background"
     face = sheet.face(
-        layer.font, layer.weight, block.size, sheet.on(layer.colour, ground), spacing=layer.spacing, outline=layer.outline
+        layer.font,
+        layer.weight,
+        block.size,
+        sheet.on(layer.colour, ground),
+        spacing=layer.spacing,
+        outline=layer.outline,
     )
     align = side(layer.align, block.text)
-    inset = _INSETS.get(layer.plate, 0.0)
+    inset = _inset(layer)
     box = layer.box
     left = box.x + (0.0 if layer.plate == "bar" and align == "right" else inset)
     right = box.x + box.width - (0.0 if layer.plate == "bar" and align != "right" else inset)
@@ -106,7 +120,8 @@ def draw(sheet: Sheet, layer: TextLayer) -> None:
 
 
 def _baseline(block: Block, number: int) -> float:
-    return block.top + block.size * CAP + number * block.step
+    lift = _LIFT * block.size if _ARABIC.search(block.text) else 0.0
+    return block.top + block.size * CAP + number * block.step - lift
 
 
 def _recoloured(face: Face, colour: str) -> Face:
@@ -138,7 +153,7 @@ def _plates(
             wide, tall = face.width(line_text(line)) + 56, size * (CAP + 0.5 + 0.08)
             first = {"left": x - 28, "centre": x - wide / 2, "right": x + 28 - wide}[align]
             own = sheet.colour("ink") if number and layer.plate_colour == "accent" else tint
-            top = _baseline(block, number) - size * (CAP + 0.25)
+            top = block.top + number * block.step - size * 0.25
             enter = "grow-right" if block.rtl else "grow-x"
             form(rounded_box(first, top, wide, tall, 12), own, enter, 0.08 + number * 0.12)
         return 0.22
@@ -147,7 +162,9 @@ def _plates(
         tall = block.height + 2 * size * _NEEDS_ROOM[layer.plate]
         path = rounded_box(edge - pad, block.top - size * _NEEDS_ROOM[layer.plate], widest + 2 * pad, tall,
                            min(tall / 2, size * 0.9))  # fmt: skip
-        form(stroked(path, 4) if layer.plate == "outline" else path, tint, "fade" if layer.plate == "outline" else "pop")
+        form(
+            stroked(path, 4) if layer.plate == "outline" else path, tint, "fade" if layer.plate == "outline" else "pop"
+        )
         return 0.12
     if layer.plate == "panel":
         form(rounded_box(box.x, box.y, box.width, box.height, 28), tint, "fade", opacity=0.94)
@@ -158,9 +175,11 @@ def _plates(
             for left, right in _strong_runs(line, face, x, align, block.rtl) or (
                 [(edge, edge + widest)] if number == last and not _any_strong(block) else []
             ):
-                below = _baseline(block, number) + size * 0.14
+                below = _baseline(block, number) + size * (0.34 if _ARABIC.search(block.text) else 0.14)
                 enter = "grow-right" if block.rtl else "grow-x"
-                form(rounded_box(left, below, right - left, max(size * 0.09, 5), size), tint, enter, 0.45 + number * 0.1)
+                form(
+                    rounded_box(left, below, right - left, max(size * 0.09, 5), size), tint, enter, 0.45 + number * 0.1
+                )
     return 0.0
 
 
@@ -199,8 +218,11 @@ def _marked_line(
     tint = sheet.colour(layer.plate_colour)
     size, baseline = block.size, _baseline(block, number)
     for left, right in _strong_runs(marked, face, x, align, block.rtl):
-        low, high = baseline + size * 0.19, baseline - size * (CAP + 0.14)
-        swipe = polyline([(left - 12, low), (left - 8, high), (right + 12, high - 2), (right + 8, low - 3)], closed=True)
+        deep = 0.20 if _ARABIC.search(block.text) else 0.0  # its letters reach lower, and not as high
+        low, high = baseline + size * (0.19 + deep), baseline - size * (CAP + 0.14 - deep)
+        swipe = polyline(
+            [(left - 12, low), (left - 8, high), (right + 12, high - 2), (right + 8, low - 3)], closed=True
+        )
         enter = "none" if layer.enter == "none" else "grow-right" if block.rtl else "grow-x"
         sheet.form(swipe, tint, start=begin + (0 if enter == "none" else 0.12), stop=stop, depth=layer.depth,
                    enter=enter, opacity=layer.opacity)  # fmt: skip
