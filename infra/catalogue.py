@@ -34,8 +34,8 @@ DATABASE_USERS: tuple[str, ...] = tuple(database_user(agent) for agent in AGENTS
 """The roles that the migration function makes: LOGIN, IN ROLE rds_iam, with the grants of the role table."""
 
 # kinds of files in `tenants/{tenant}/content/{content}/{kind}/…`, the scan's in `tenants/{tenant}/runs/{run}/scan/`;
-# an upload's in `tenants/{tenant}/uploads/{upload}/…`; `health/` holds nothing: whether the store answers is asked there
-Kind = Literal["brief", "audio", "pictures", "video", "captions", "reports", "costs", "publish", "scan", "uploads", "health"]
+# an upload's in `tenants/{tenant}/uploads/{upload}/…`, a template's in `tenants/{tenant}/templates/{name}/{version}/`; `health/` holds nothing: whether the store answers is asked there
+Kind = Literal["brief", "audio", "pictures", "video", "captions", "reports", "costs", "publish", "scan", "uploads", "templates", "health"]
 
 # families of the hot table's items, by the form of their partition key (adapters/aws/dynamo*.py)
 Hot = Literal["allowance", "control", "budget"]
@@ -117,7 +117,7 @@ CATALOGUE: tuple[Function, ...] = (
     remembers("plan_tasks", "planner"),
     # director
     remembers("open_task", "director", writes=("brief",)),
-    thinks("write_brief", "director", memory=1024, seconds=120, reads=("brief", "costs"), writes=("brief", "costs"),
+    thinks("write_brief", "director", memory=1024, seconds=120, reads=("brief", "costs", "templates"), writes=("brief", "costs"),
            asks=("writers",), layers=("llm",), hot_reads=(*SPENDS, *LOOKS), hot_writes=SPENDS),
     remembers("save_brief", "director", reads=("brief",)),
     remembers("close_content", "director"),

@@ -51,6 +51,7 @@ IN_A_VPC = [
 CONTENT_KEYS = "tenants/*/content/*"
 SCAN_KEYS = "tenants/*/runs/*/scan/*"
 UPLOAD_KEYS = "tenants/*/uploads/*"
+TEMPLATE_KEYS = "tenants/*/templates/*"
 HEALTH_KEYS = "health/*"
 
 
@@ -177,7 +178,7 @@ def vended_logs_statement() -> iam.PolicyStatement:
 
 
 def _keys(config: Config, kind: Kind) -> str:
-    elsewhere = {"scan": SCAN_KEYS, "uploads": UPLOAD_KEYS, "health": HEALTH_KEYS}
+    elsewhere = {"scan": SCAN_KEYS, "uploads": UPLOAD_KEYS, "templates": TEMPLATE_KEYS, "health": HEALTH_KEYS}
     return bucket_arn(config, MEDIA, elsewhere.get(kind, f"{CONTENT_KEYS}/{kind}/*"))
 
 

@@ -22,8 +22,8 @@ from chimera.domain.prices import production_limits, production_upper_bound, ret
 from chimera.errors import ChimeraError
 from chimera.purse import Purse
 from chimera.usecases.containers import Rendering, inspect_content, render_content
-from chimera.usecases.judge import wants_another_seed
 from chimera.usecases.costs import metered
+from chimera.usecases.judge import wants_another_seed
 from chimera.usecases.production import MadeContent, worst_case
 from chimera.usecases.scope import Scope
 from chimera.usecases.speaking import speak

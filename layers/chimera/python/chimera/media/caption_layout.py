@@ -132,11 +132,10 @@ def frame_time(seconds: float, fps: int) -> float:
 
 def lay_out(
     cue: Cue, kind: Type, *, centre: tuple[float, float], width: float, leading: float, upper: bool, until: float,
-    air: float = 0.0,
 ) -> Block | None:  # fmt: skip
     """The cue's words on their lines around `centre`, at most `width` wide; None if nothing of it can be drawn.
 
-    `leading` and `air` (added to each blank) are in ems, `until` is when the last word stops being the spoken one.
+    `leading` is in ems, `until` is when the last word stops being the spoken one.
     """
     words = [(w, shown(w.text, upper=upper), number) for line in cue.lines for number, w in enumerate(line)]
     starts = [w.start for w, _, _ in words] + [until]
@@ -152,7 +151,7 @@ def lay_out(
 
     def long(used: Type, line: list[tuple[Word, str, float, bool]]) -> float:
         gaps = sum(not glued(a[1], b[1]) for a, b in pairwise(line))
-        return sum(used.width(text) for _, text, _, _ in line) + gaps * (used.blank + air * used.size)
+        return sum(used.width(text) for _, text, _, _ in line) + gaps * used.blank
 
     widest = max(long(kind, line) for line in lines)
     fit = replace(kind, size=kind.size * min(1.0, max(width / max(widest, 1.0), _SMALLEST)))
@@ -163,7 +162,7 @@ def lay_out(
     for number, line in enumerate(lines):
         total = long(fit, line)
         baseline = top + (CAP + number * leading) * fit.size
-        spots = _spots(line, fit, centre[0] - total / 2, air, rtl)
+        spots = _spots(line, fit, centre[0] - total / 2, rtl)
         placed.append(Line(spots, baseline, joined([t for _, t, _, _ in line]), centre[0] - total / 2, total))
     return Block(fit, tuple(placed), rtl)
 
@@ -184,16 +183,14 @@ def _cut(line: list[tuple[Word, str, float, bool]], kind: Type, width: float) ->
     return [(word, "".join(clusters[:low]) + "…", stop, strong)]
 
 
-def _spots(
-    line: list[tuple[Word, str, float, bool]], kind: Type, left: float, air: float, rtl: bool
-) -> tuple[Spot, ...]:
+def _spots(line: list[tuple[Word, str, float, bool]], kind: Type, left: float, rtl: bool) -> tuple[Spot, ...]:
     texts = [text for _, text, _, _ in line]
     order = visual_order(texts, rtl)
     spots: dict[int, Spot] = {}
     x = left
     for place, index in enumerate(order):
         if place and not glued(*(texts[i] for i in sorted((order[place - 1], index)))):
-            x += kind.blank + air * kind.size
+            x += kind.blank
         word, text, stop, strong = line[index]
         width = kind.width(text)
         spots[index] = Spot(text, x, width, word.start, stop, strong)

@@ -47,10 +47,10 @@ class _Kit:
     def time(self, seconds: float) -> float:
         return frame_time(min(seconds, self.end), self.fps)
 
-    def block(self, cue: Cue, *, pad: float = 0.0, leading: float = 1.18, air: float = 0.0) -> Block | None:
+    def block(self, cue: Cue, *, pad: float = 0.0, leading: float = 1.18) -> Block | None:
         return lay_out(
             cue, self.type, centre=self.centre, width=self.look.box.width - 2 * pad * self.type.size, leading=leading,
-            upper=self.look.upper, until=cue.end, air=air,
+            upper=self.look.upper, until=cue.end,
         )  # fmt: skip
 
     def write(
@@ -125,17 +125,13 @@ def draw(
 
 def _styles(kit: _Kit) -> list[ass.Style]:
     size = kit.type.size
-    # a shadow costs as much as the type itself: only the look that lives of depth has one
-    outline, shadow = {
-        "karaoke": (0.09 * size, 0.0), "pop": (0.095 * size, 0.035 * size), "box": (0.0, 0.0),
-        "minimal": (0.08 * size, 0.0),
-    }[kit.look.style]  # fmt: skip
+    # no shadows: one costs as much to blend, frame by frame, as the type itself
+    outline = {"karaoke": 0.09, "pop": 0.1, "box": 0.0, "minimal": 0.08}[kit.look.style] * size
     name = family_name(kit.type.family)
     weight = real_weight(kit.type.family, kit.type.weight)
     return [
         ass.Style(
-            _TEXT, name, ass_size(kit.type.family, size), kit.colour, weight=weight, outline_colour=kit.edge, outline=outline, shadow=shadow,
-            shadow_alpha=0.35,
+            _TEXT, name, ass_size(kit.type.family, size), kit.colour, weight=weight, outline_colour=kit.edge, outline=outline,
         ),
         ass.Style(_SHAPE, name, 20, kit.plate),
     ]  # fmt: skip
@@ -168,26 +164,39 @@ def _spans(line: Line, begin: float, stop: float) -> Iterable[tuple[Spot | None,
     yield None, at, stop
 
 
-def _karaoke(kit: _Kit, cue: Cue) -> None:
-    """Large type with an outline; the word that is said in the active colour, with a soft light behind it."""
-    block = kit.block(cue)
-    if block is None:
-        return
-    for number, line in enumerate(block.lines):
-        begin = cue.start if number else min(cue.start, line.spots[0].start)
-        for spoken, start, stop in _spans(line, begin, cue.end):
+def _said(kit: _Kit, cue: Cue, block: Block) -> Iterable[tuple[Line, Spot | None, str, tuple[float, float]]]:
+    """Writes each line once for every word of it; gives that word with its colour and its time.
+
+    A line is one event at a time, so that outlines never cover neighbours and libass sets one text, not ten.
+    """
+    for line in block.lines:
+        for spoken, start, stop in _spans(line, cue.start, cue.end):
             span = kit.time(start), kit.time(stop)
+            if span[0] >= span[1]:
+                continue
+            lit = kit.highlight if spoken is not None and spoken.strong else kit.active
+            on = _on(lit, kit) if kit.look.style == "box" else lit
             parts: list[tuple[str, str]] = []
             for place, spot in enumerate(line.spots):
                 lead = "" if place == 0 or glued(line.spots[place - 1].text, spot.text) else " "
-                tint = (kit.highlight if spot.strong else kit.active) if spot is spoken else kit.colour
-                parts.append(((RLM if block.rtl and not place else "") + lead + spot.text, tint))
+                mark = RLM if block.rtl and not place else ""
+                parts.append((mark + lead + spot.text, on if spot is spoken else kit.colour))
+            if block.rtl:
+                parts.append((RLM, kit.colour))
             kit.write_parts(parts, block.type, line.x + line.width / 2, line.baseline, span)
-            if spoken is not None and kit.look.glow:
-                size = block.type.size
-                box = spoken.x - 0.1 * size, line.baseline - 0.78 * size, spoken.width + 0.2 * size, 0.86 * size
-                tint = kit.highlight if spoken.strong else kit.active
-                kit.plate_at(box, 0.3 * size, tint, 0.62, span, f"\\blur{0.22 * size:.0f}")
+            yield line, spoken, lit, span
+
+
+def _karaoke(kit: _Kit, cue: Cue) -> None:
+    """Large type with an outline; the word that is said in the active colour, with `glow` a soft light behind it."""
+    block = kit.block(cue)
+    if block is None:
+        return
+    size = block.type.size
+    for line, spoken, lit, span in _said(kit, cue, block):
+        if spoken is not None and kit.look.glow:
+            box = spoken.x - 0.1 * size, line.baseline - 0.78 * size, spoken.width + 0.2 * size, 0.86 * size
+            kit.plate_at(box, 0.3 * size, lit, 0.62, span, f"\\blur{0.22 * size:.0f}")
 
 
 _POP_WAITING = "\\1a&H78&\\3a&HA0&\\4a&HFF&"
@@ -246,28 +255,21 @@ def _group(words: list[Word], strong: list[bool]) -> Cue:
 
 def _box(kit: _Kit, cue: Cue) -> None:
     """A rounded plate behind the cue; the word that is said on a pill in the active colour."""
-    block = kit.block(cue, pad=0.5, leading=1.42, air=0.06)
+    block = kit.block(cue, pad=0.5, leading=1.42)
     if block is None:
         return
     size = block.type.size
     first, last = block.lines[0], block.lines[-1]
-    span = kit.time(cue.start), kit.time(cue.end)
     width = max(line.width for line in block.lines) + 2 * 0.5 * size
     top = first.baseline - (CAP + 0.42) * size
     height = last.baseline + 0.47 * size - top
-    kit.plate_at((kit.centre[0] - width / 2, top, width, height), 0.36 * size, kit.plate, 0.10, span)
-    for line in block.lines:
-        for spot in line.spots:
-            text = directed(spot.text, block.rtl)
-            tint = kit.highlight if spot.strong else kit.active
-            start, stop = max(spot.start, cue.start), min(max(spot.stop, spot.start), cue.end)
-            said = kit.time(start), kit.time(stop)
-            pad = 0.03 * size if block.dense else 0.17 * size
-            pill = spot.x - pad, line.baseline - (CAP + 0.25) * size, spot.width + 2 * pad, 1.22 * size
-            kit.plate_at(pill, 0.26 * size, tint, 0.0, said, layer=_PILL_LAYER)
-            kit.write(text, block.type, spot.centre, line.baseline, kit.colour, (span[0], said[0]))
-            kit.write(text, block.type, spot.centre, line.baseline, _on(tint, kit), said)
-            kit.write(text, block.type, spot.centre, line.baseline, kit.colour, (said[1], span[1]))
+    plate = kit.centre[0] - width / 2, top, width, height
+    kit.plate_at(plate, 0.36 * size, kit.plate, 0.10, (kit.time(cue.start), kit.time(cue.end)))
+    pad = 0.03 * size if block.dense else 0.14 * size
+    for line, spoken, lit, span in _said(kit, cue, block):
+        if spoken is not None:
+            pill = spoken.x - pad, line.baseline - (CAP + 0.25) * size, spoken.width + 2 * pad, 1.22 * size
+            kit.plate_at(pill, 0.26 * size, lit, 0.0, span, layer=_PILL_LAYER)
 
 
 def _on(ground: str, kit: _Kit) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import functools
+from collections.abc import Iterable
+from typing import Literal, get_args
 
 import numpy as np
 
-from chimera.media.music.samples import RATE, Samples, silence
+from chimera.errors import ChimeraError
+from chimera.media.music.placing import Placed, Track
+from chimera.media.music.samples import RATE, Samples
 from chimera.media.theme import seeded
 
 Effect = Literal["whoosh", "tick", "hit"]
@@ -30,18 +34,29 @@ def choose(kinds: tuple[str, ...], seed: int) -> tuple[Effect | None, ...]:
     return tuple(chosen)
 
 
-def track(changes: tuple[tuple[float, Effect | None], ...], seconds: float, seed: int) -> Samples:
-    """A stereo track of that length with each effect at its time (seconds); a whoosh is loudest at its time."""
-    out = silence(seconds)
-    for number, (when, effect) in enumerate(changes):
-        if effect is None:
-            continue
-        sound = make(effect, seed, right=number % 2 == 0)
-        at = round(when * RATE) - (round(_WHOOSH_SECONDS * _WHOOSH_PEAK * RATE) if effect == "whoosh" else 0)
-        skip = max(-at, 0)
-        piece = sound[skip : skip + max(len(out) - at - skip, 0)]
-        out[at + skip : at + skip + len(piece)] += piece
-    return out
+def track(changes: Iterable[tuple[float, str]], seed: int) -> Track:
+    """A stereo track with each effect at its time (seconds); a whoosh is loudest at its time, and changes sides."""
+    made: dict[tuple[str, bool], Samples] = {}
+    placed = []
+    for number, (when, name) in enumerate(changes):
+        effect, right = _named(name), number % 2 == 0
+        sound = made.setdefault((effect, right), make(effect, seed, right=right))
+        before = round(_WHOOSH_SECONDS * _WHOOSH_PEAK * RATE) if effect == "whoosh" else 0
+        placed.append(Placed(round(when * RATE) - before, len(sound), 1.0, 1.0, functools.partial(_same, sound)))
+    return Track(placed)
+
+
+def _same(sound: Samples) -> Samples:
+    return sound
+
+
+def _named(name: str) -> Effect:
+    for effect in get_args(Effect):
+        if effect == name:
+            return effect  # type: ignore[no-any-return]
+    raise ChimeraError(
+        "VALIDATION_FAILED", f"there is no effect {name!r}; expected one of {', '.join(get_args(Effect))}", {"effect": name}
+    )
 
 
 def make(effect: Effect, seed: int, *, right: bool = True) -> Samples:

@@ -55,6 +55,8 @@ class TextLayer(Placed):
     align: Align = "start"
     valign: VAlign = "bottom"
     colour: ColourName = "ink"
+    # What it stands on where it has no plate: `colour` is held to 4.5:1 against it.
+    ground: ColourName = "background"
     # Words of `text` in this colour: those between asterisks (`*so*`), which are not shown.
     emphasis: ColourName = "accent"
     upper: bool = False
@@ -188,4 +190,4 @@ class CaptionLook(Frozen):
     plate: ColourName = "background"
     soft: bool = Field(default=False, description="As a subtitle track of the file instead of in the picture")
     mask_profanity: bool = False
-    glow: bool = Field(default=True, description="karaoke: a soft light behind the word that is said")
+    glow: bool = Field(default=False, description="karaoke: a soft light behind the word that is said")

@@ -21,6 +21,7 @@ from chimera.media.own.footage import prepare_footage
 from chimera.media.own.hashing import ALIKE, distance
 from chimera.media.own.picture import prepare_picture, still
 from chimera.media.own.probe import probe
+from chimera.media.own.sniff import sniff
 from chimera.media.windows import footage_into, picture_size, set_into, window_box
 from chimera.ports import Library, MediaStore, PictureMaker
 from chimera.usecases.own_pictures import OwnAsset, local_file
@@ -232,12 +233,9 @@ class Finder:
 
     def _prepare(self, ask: PictureAsk, source: Path) -> tuple[dict[str, Any], int, float]:
         """Cut to the frame or the window; the entry's files, the picture's own hash, how much it was enlarged."""
-        facts = probe(source)
-        if facts.kind == "sound":
-            raise ChimeraError("VALIDATION_FAILED", f"{source.name[:80]}: got sound, expected a picture or footage")
         window, image = ask.wish.window if ask.wish else None, f"{ask.name}.jpg"
         corner = ask.wish.corner if ask.wish else 0.0
-        if facts.kind == "picture":
+        if sniff(source).family == "picture":
             if window is None:
                 done = prepare_picture(source, size=picture_size(self.size), out=self.folder / image, background=self.theme.background)
             else:

@@ -48,7 +48,13 @@ def align(pairs: Sequence[tuple[str, str]], samples: onsets.Samples, rate: int, 
     if flat and language.lower().startswith("en") and 0.05 < duration <= MOST_SECONDS:
         times, used = _aligned(flat, samples, rate)
         if times is not None:
-            times = onsets.mended(times, onsets.pauses(samples, rate), duration)
+            silences = onsets.pauses(samples, rate)
+            ends = [
+                at == len(group) and onsets.ends_clause(written)
+                for (written, _), group in zip(pairs, tokens, strict=True)
+                for at in range(1, len(group) + 1)
+            ]
+            times = onsets.parted(onsets.mended(times, silences, duration), silences, ends)
             return Alignment(words=_words(pairs, tokens, times, duration), times="aligned", cpu_seconds=used)
     spans = onsets.guessed([said or written for written, said in pairs], samples, rate)
     words = tuple(_word(written, a, b) for (written, _), (a, b) in zip(pairs, spans, strict=True))

@@ -16,10 +16,13 @@ Span = tuple[float, float]
 _HOP_SECONDS = 0.005
 _BELOW_PEAK = 10 ** (-38 / 20)
 _ABOVE_FLOOR = 10 ** (10 / 20)
+_NEAR_SECONDS = 0.03
+_CLAUSE_SECONDS = 0.12
 PAUSE_SECONDS = 0.09
 """Shorter silences are closures of stops inside words."""
 _VOWELS = re.compile(r"[aeiouyäöüàáâãåæèéêëìíîïòóôõøùúûœаеёиоуыэюяαεηιουω]+", re.I)
 _SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", "؟", "।")
+_CLOSERS = "\"'”’»)]"
 _CLAUSE_ENDS = (*_SENTENCE_ENDS, ",", ";", ":", "，", "、", "；", "：", "،")
 SILENT_PEAK = 10 ** (-50 / 20) * 32_768
 
@@ -74,6 +77,39 @@ def mended(times: Sequence[Span], silences: Sequence[Span], duration: float) -> 
     return [*bounded, *out[-1:]]
 
 
+def parted(times: Sequence[Span], silences: Sequence[Span], ends: Sequence[bool]) -> list[Span]:
+    """Times where what follows the end of a clause (`ends`) is not said before the pause that belongs there.
+
+    Recognisers like to put a short first word ("A", "It") on the last breath of the clause before it.
+    """
+    out = list(times)
+    for index in range(len(out) - 1):
+        if not ends[index] or ends[index + 1]:
+            continue
+        (_, left), (start, end) = out[index], out[index + 1]
+        if any(high > left - _NEAR_SECONDS and high <= start + _NEAR_SECONDS for _, high in silences):
+            continue  # the pause is between them
+        found = [
+            (a, b)
+            for a, b in silences
+            if start - _NEAR_SECONDS <= a <= end + _NEAR_SECONDS and b - a >= _CLAUSE_SECONDS
+        ]
+        if not found:
+            continue
+        low, high = found[0]
+        own = max(end - start, 0.05)
+        if index + 2 < len(out):
+            after, limit = out[index + 2]
+            share = own / (own + max(limit - after, 0.05))
+            seam = high + max(share * (limit - high), 0.0)
+            out[index + 2] = (max(after, seam), max(limit, seam))
+        else:
+            seam = high + own
+        out[index] = (out[index][0], max(low, out[index][0]))
+        out[index + 1] = (high, seam)
+    return out
+
+
 def guessed(words: Sequence[str], samples: Samples, rate: int) -> list[Span]:
     """Times in proportion to the syllables of each word, over the parts of the sound that are not silent.
 
@@ -121,12 +157,17 @@ def syllables(word: str) -> float:
     return (vowels or (max(len(letters) / 2.5, 1.0) if letters else 0.0)) + 1.5 * digits
 
 
+def ends_clause(word: str) -> bool:
+    """Whether a written word is the last of its clause or sentence."""
+    return word.rstrip(_CLOSERS).endswith(_CLAUSE_ENDS)
+
+
 def _ended(words: Sequence[str], marks: tuple[str, ...]) -> list[list[int]]:
     """The words' indices, a new list after each word that ends with one of the marks."""
     groups: list[list[int]] = [[]]
     for index, word in enumerate(words):
         groups[-1].append(index)
-        if word.rstrip("\"'”’»)]").endswith(marks):
+        if word.rstrip(_CLOSERS).endswith(marks):
             groups.append([])
     return [group for group in groups if group]
 

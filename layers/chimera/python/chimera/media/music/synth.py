@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from chimera.media.music.placing import Placed, Track
 from chimera.media.music.samples import RATE, Samples, Stems
 from chimera.media.music.score import Note, Score
 
@@ -15,48 +16,65 @@ _LEAD_CEILING_HZ = 6_000.0
 _FADE_IN, _FADE_OUT = 0.03, 1.2
 
 
-def perform(score: Score) -> Stems:
-    """The piece as stems of exactly `round(score.seconds × 48000)` samples; silent at both ends."""
-    length = max(round(score.seconds * RATE), 1)
-    ground, lead = (np.zeros((length, 2), dtype=np.float32) for _ in range(2))
-    sounds: dict[tuple[str, int, int], Samples] = {}
-    mood, beat = score.mood, 60 / score.beats_a_minute
-    levels = {
-        "pad": 0.16 * mood.pad_level, "pulse": 0.20 * mood.pulse_level, "bass": 0.26 * mood.bass_level,
-        "kick": 0.40 * mood.drum_level, "hat": 0.10 * mood.drum_level, "lead": 0.34 * mood.lead_level,
-    }  # fmt: skip
-    makers: dict[str, Callable[[Note], Samples]] = {
-        "pad": _pad, "pulse": _PULSES[mood.pulse], "bass": _bass, "kick": _kick, "hat": _hat, "lead": _bell,
-    }  # fmt: skip
-    for note in score.notes:
+class Performance:
+    """A piece as stems of exactly `round(score.seconds × 48000)` samples, silent at both ends, read a stretch at a time.
+
+    Each tone is made once, however often it is played.
+    """
+
+    def __init__(self, score: Score) -> None:
+        self.samples = max(round(score.seconds * RATE), 1)
+        mood, beat = score.mood, 60 / score.beats_a_minute
+        self._pulse = _PULSES[mood.pulse]
+        self._tones: dict[tuple[str, int, int], Samples] = {}
+        levels = {
+            "pad": 0.16 * mood.pad_level, "pulse": 0.20 * mood.pulse_level, "bass": 0.26 * mood.bass_level,
+            "kick": 0.40 * mood.drum_level, "hat": 0.10 * mood.drum_level, "lead": 0.34 * mood.lead_level,
+        }  # fmt: skip
+        ground: list[Placed] = []
+        lead: list[Placed] = []
+        for note in score.notes:
+            level = levels[note.part] * note.velocity
+            if note.part != "lead":
+                ground.append(self._placed(note, note.start, level, note.pan))
+                continue
+            lead.append(self._placed(note, note.start, level, note.pan))
+            # two echoes, each on the other side
+            lead.append(self._placed(note, note.start + 0.75 * beat, level * 0.30, 1 - note.pan))
+            lead.append(self._placed(note, note.start + 1.5 * beat, level * 0.12, note.pan))
+        self._ground, self._lead = Track(ground), Track(lead)
+
+    def read(self, first: int, count: int) -> Stems:
+        """A stretch of the piece."""
+        level = self._fades(first, count)[:, None]
+        return Stems(self._ground.read(first, count) * level, self._lead.read(first, count) * level)
+
+    def _placed(self, note: Note, start: float, level: float, pan: float) -> Placed:
+        tone, angle = self._tone(note), pan * np.pi / 2
+        return Placed(
+            round(start * RATE), len(tone), float(level * np.cos(angle)), float(level * np.sin(angle)), lambda: tone
+        )
+
+    def _tone(self, note: Note) -> Samples:
         key = (note.part, note.pitch, round(note.seconds * 1_000))
-        if key not in sounds:
-            sounds[key] = makers[note.part](note)
-        track, sound = (lead if note.part == "lead" else ground), sounds[key]
-        level = levels[note.part] * note.velocity
-        _place(track, note.start, sound, level, note.pan)
-        if note.part == "lead":  # two echoes, each on the other side
-            _place(track, note.start + 0.75 * beat, sound, level * 0.30, 1 - note.pan)
-            _place(track, note.start + 1.5 * beat, sound, level * 0.12, note.pan)
-    for track in (ground, lead):
-        _fade(track)
-    return Stems(ground, lead)
+        if key not in self._tones:
+            self._tones[key] = (self._pulse if note.part == "pulse" else _MAKERS[note.part])(note).astype(np.float32)
+        return self._tones[key]
+
+    def _fades(self, first: int, count: int) -> Samples:
+        fade_in, fade_out = (min(round(s * RATE), self.samples // 2) for s in (_FADE_IN, _FADE_OUT))
+        at = np.arange(first, first + count)
+        level = np.ones(count, dtype=np.float32)
+        if fade_in > 1 and fade_out > 1:
+            level *= np.clip(at / (fade_in - 1), 0, 1).astype(np.float32)
+            level *= np.clip((self.samples - 1 - at) / (fade_out - 1), 0, 1).astype(np.float32) ** 2
+        return level
 
 
-def _fade(track: Samples) -> None:
-    fade_in, fade_out = (min(round(s * RATE), len(track) // 2) for s in (_FADE_IN, _FADE_OUT))
-    if fade_in and fade_out:
-        track[:fade_in] *= np.linspace(0, 1, fade_in, dtype=np.float32)[:, None]
-        track[-fade_out:] *= (np.linspace(1, 0, fade_out, dtype=np.float32) ** 2)[:, None]
-
-
-def _place(track: Samples, start: float, sound: Samples, level: float, pan: float) -> None:
-    at = round(start * RATE)
-    take = min(len(track) - at, len(sound))
-    if take > 0:
-        angle = pan * np.pi / 2
-        track[at : at + take, 0] += sound[:take] * np.float32(level * np.cos(angle))
-        track[at : at + take, 1] += sound[:take] * np.float32(level * np.sin(angle))
+def perform(score: Score) -> Stems:
+    """A whole piece in memory."""
+    performance = Performance(score)
+    return performance.read(0, performance.samples)
 
 
 def _hertz(pitch: int) -> float:
@@ -143,4 +161,7 @@ def _hat(note: Note) -> Samples:
 
 _PULSES: dict[str, Callable[[Note], Samples]] = {
     "pluck": _pluck, "marimba": _marimba, "keys": _keys, "staccato": _staccato, "none": _pluck,
+}  # fmt: skip
+_MAKERS: dict[str, Callable[[Note], Samples]] = {
+    "pad": _pad, "bass": _bass, "kick": _kick, "hat": _hat, "lead": _bell,
 }  # fmt: skip

@@ -78,7 +78,9 @@ def draw(sheet: Sheet, layer: NumberLayer) -> None:
         _ring(sheet, layer, x, middle, radius, start, stop)
     unit = figure.unit.upper()
     tall = box.height * (0.5 if unit else 0.8) / CAP
-    face = sheet.face("display", 800, min(layer.size, tall), sheet.on("ink")).fitted(figure.whole, room, smallest=0.1)
+    face = sheet.face("display", 800, min(layer.size, tall), sheet.on("ink"))
+    digit = max("0123456789", key=face.width)  # while it counts it may be wider than in the end
+    face = face.fitted(max((figure.whole, re.sub(r"\d", digit, figure.whole)), key=face.width), room, smallest=0.1)
     small = sheet.face("text", 700, max(face.size * 0.225, 26), sheet.on("ink"), spacing=2).fitted(unit, room)
     height = face.size * CAP + ((small.size * (CAP + 0.75)) if unit else 0)
     baseline = middle - height / 2 + face.size * CAP

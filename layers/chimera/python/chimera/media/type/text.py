@@ -80,7 +80,7 @@ def draw(sheet: Sheet, layer: TextLayer) -> None:
     if block is None or stop <= start:
         return
     plated = layer.plate in ("boxes", "pill", "panel")
-    ground = layer.plate_colour if plated else "background"
+    ground = layer.plate_colour if plated else layer.ground
     face = sheet.face(
         layer.font,
         layer.weight,
