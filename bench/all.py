@@ -13,6 +13,7 @@ ORDER = (
     ("money_naive.py", "--json"),
     ("ledger_verify.py",),
     ("render.py",),
+    ("captions.py",),
     ("main_job.py",),
 )
 

@@ -34,8 +34,23 @@ DATABASE_USERS: tuple[str, ...] = tuple(database_user(agent) for agent in AGENTS
 """The roles that the migration function makes: LOGIN, IN ROLE rds_iam, with the grants of the role table."""
 
 # kinds of files in `tenants/{tenant}/content/{content}/{kind}/…`, the scan's in `tenants/{tenant}/runs/{run}/scan/`;
-# an upload's in `tenants/{tenant}/uploads/{upload}/…`, a template's in `tenants/{tenant}/templates/{name}/{version}/`; `health/` holds nothing: whether the store answers is asked there
-Kind = Literal["brief", "audio", "pictures", "video", "captions", "reports", "costs", "publish", "scan", "uploads", "templates", "health"]
+# an upload's in `tenants/{tenant}/uploads/{upload}/…`, a template's in `tenants/{tenant}/templates/{name}/{version}/`;
+# what a persona showed in `tenants/{tenant}/personas/{persona}/pictures/`; `health/` holds nothing: whether the store answers is asked there
+Kind = Literal[
+    "brief",
+    "audio",
+    "pictures",
+    "video",
+    "captions",
+    "reports",
+    "costs",
+    "publish",
+    "scan",
+    "uploads",
+    "templates",
+    "shown",
+    "health",
+]
 
 # families of the hot table's items, by the form of their partition key (adapters/aws/dynamo*.py)
 Hot = Literal["allowance", "control", "budget"]
@@ -44,7 +59,7 @@ HOT_KEYS: dict[Hot, str] = {"allowance": "*#allowance#*", "control": "*#control"
 
 Purpose = Literal["cfo", "seal", "grant"]
 
-Vendor = Literal["writers", "judges", "voices", "canvases", "sources", "platforms", "insights"]
+Vendor = Literal["writers", "judges", "voices", "canvases", "libraries", "sources", "platforms", "insights"]
 """A group of secrets: which of the config's providers a function may know the key of."""
 
 
@@ -144,8 +159,8 @@ CATALOGUE: tuple[Function, ...] = (
     # artist
     thinks("voice", "artist", image=True, memory=1024, seconds=300, reads=("brief", "audio", "costs"), writes=("audio", "costs"),
            verifies=CFO_KEY, asks=("voices",), hot_reads=(*SPENDS, *LOOKS), hot_writes=SPENDS),
-    thinks("pictures", "artist", image=True, memory=2048, seconds=600, reads=("brief", "pictures", "costs"),
-           writes=("pictures", "costs"), verifies=CFO_KEY, asks=("canvases",), hot_reads=(*SPENDS, *LOOKS),
+    thinks("pictures", "artist", image=True, memory=2048, seconds=600, reads=("brief", "pictures", "costs", "uploads", "shown"),
+           writes=("pictures", "costs", "shown"), verifies=CFO_KEY, asks=("canvases", "libraries"), hot_reads=(*SPENDS, *LOOKS),
            hot_writes=SPENDS),
     # judge
     thinks("judge", "judge", memory=1024, seconds=120, reads=("brief", "reports", "costs"),

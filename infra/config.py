@@ -14,9 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from infra.errors import ConfigError
 from infra.regions import GPU_REGIONS, REGIONS
 
-MODEL_PROVIDERS = ("anthropic", "elevenlabs", "openai", "runway")
+MODEL_PROVIDERS = ("anthropic", "elevenlabs", "openai", "polly", "runway")
+POLLY = "polly"
 PLATFORMS = ("bluesky", "instagram", "mastodon", "threads", "tiktok", "x", "youtube")
 SOURCES = ("reddit", "youtube_data")
+LIBRARIES = ("pexels", "pixabay", "unsplash")
 INSIGHTS = "_insights"
 """After a platform's name: the secret that may read counts and nothing else."""
 OFFLINE = "offline"
@@ -42,8 +44,8 @@ class Models(BaseModel):
         return value
 
     def providers(self) -> set[str]:
-        """Every provider that needs a key."""
-        return {value.split(":", 1)[0] for value in self.model_dump().values()} - {OFFLINE}
+        """Every provider that needs a key; Polly is asked with the function's own role."""
+        return {value.split(":", 1)[0] for value in self.model_dump().values()} - {OFFLINE, POLLY}
 
 
 class Config(BaseModel):
@@ -78,6 +80,7 @@ class Config(BaseModel):
     models: Models = Models()
     platforms: tuple[str, ...] = ()
     sources: tuple[str, ...] = Field(default=(), description="Trend sources that need a key")
+    libraries: tuple[str, ...] = Field(default=(), description="Picture libraries that need a key")
     secrets: Mapping[str, Literal["create", "existing"]] = Field(
         default={}, description="Provider, platform or source -> whether the stack makes its secret or finds it"
     )
@@ -106,7 +109,7 @@ class Config(BaseModel):
     seal_days: int = Field(default=365, ge=1, le=3650, description="How long a seal cannot be deleted by anybody")
     log_days: Literal[1, 3, 5, 7, 14, 30, 60, 90, 180, 365] = 30
 
-    @field_validator("zones", "platforms", "sources", "former_cfo_keys", "former_seal_keys", mode="before")
+    @field_validator("zones", "platforms", "sources", "libraries", "former_cfo_keys", "former_seal_keys", mode="before")
     @classmethod
     def _list(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -141,10 +144,10 @@ class Config(BaseModel):
                 raise ValueError(f"ARNs of KMS keys; not {arn!r}")
         return value
 
-    @field_validator("platforms", "sources")
+    @field_validator("platforms", "sources", "libraries")
     @classmethod
     def _named(cls, value: tuple[str, ...], info: Any) -> tuple[str, ...]:
-        known = PLATFORMS if info.field_name == "platforms" else SOURCES
+        known = {"platforms": PLATFORMS, "sources": SOURCES, "libraries": LIBRARIES}[info.field_name]
         if unknown := sorted(set(value) - set(known)):
             raise ValueError(f"names of {', '.join(known)}; not {', '.join(unknown)}")
         return value
@@ -201,8 +204,8 @@ class Config(BaseModel):
         return self
 
     def needed_secrets(self) -> set[str]:
-        """Every provider, platform and source that is switched on and needs a key."""
-        return self.models.providers() | set(self.platforms) | set(self.sources)
+        """Every provider, platform, source and library that is switched on and needs a key."""
+        return self.models.providers() | set(self.platforms) | set(self.sources) | set(self.libraries)
 
     @property
     def production(self) -> bool:

@@ -52,6 +52,7 @@ CONTENT_KEYS = "tenants/*/content/*"
 SCAN_KEYS = "tenants/*/runs/*/scan/*"
 UPLOAD_KEYS = "tenants/*/uploads/*"
 TEMPLATE_KEYS = "tenants/*/templates/*"
+SHOWN_KEYS = "tenants/*/personas/*/pictures/*"
 HEALTH_KEYS = "health/*"
 
 
@@ -86,6 +87,8 @@ def statements_of(function: Function, grounds: Grounds) -> list[iam.PolicyStatem
     secrets = [grounds.secret_arns[name] for name in providers_of(function, config)]
     if secrets:
         found.append(_allow("ProviderKeys", ["secretsmanager:GetSecretValue"], secrets))
+    if "voices" in function.asks and config.models.voice.startswith(f"{POLLY}:"):
+        found.append(_allow("Speak", ["polly:SynthesizeSpeech"], ["*"]))  # it has no resource but lexicons
     return found + data_key_statements(grounds)
 
 
@@ -101,6 +104,7 @@ def providers_of(function: Function, config: Config) -> tuple[str, ...]:
         "judges": provider(models.judge),
         "voices": provider(models.voice),
         "canvases": provider(models.canvas),
+        "libraries": set(config.libraries),
         "sources": set(config.sources),
         "platforms": set(config.platforms),
         # reading counts takes tokens of their own, so that the analyst never holds one that can post
@@ -178,7 +182,13 @@ def vended_logs_statement() -> iam.PolicyStatement:
 
 
 def _keys(config: Config, kind: Kind) -> str:
-    elsewhere = {"scan": SCAN_KEYS, "uploads": UPLOAD_KEYS, "templates": TEMPLATE_KEYS, "health": HEALTH_KEYS}
+    elsewhere = {
+        "scan": SCAN_KEYS,
+        "uploads": UPLOAD_KEYS,
+        "templates": TEMPLATE_KEYS,
+        "shown": SHOWN_KEYS,
+        "health": HEALTH_KEYS,
+    }
     return bucket_arn(config, MEDIA, elsewhere.get(kind, f"{CONTENT_KEYS}/{kind}/*"))
 
 

@@ -13,7 +13,7 @@ from constructs import Construct
 
 from infra.acknowledge import acknowledge, acknowledge_wildcards, wildcards
 from infra.catalogue import ROOT, Function, Purpose, database_user, deployed
-from infra.config import Config
+from infra.config import OFFLINE, Config
 from infra.metrics import namespace
 from infra.names import MEDIA, SEALS, bucket_name, function_name, log_group_name, machine_arn, table_name, version
 from infra.policies import Grounds, key_arns, statements_of
@@ -186,6 +186,10 @@ class Functions(Construct):
         if entry.asks:
             values["CHIMERA_MODELS"] = config.models.model_dump_json()
             values["CHIMERA_SECRETS_PREFIX"] = config.secrets_prefix
+        if entry.name in {"voice", "write_brief"} and config.models.voice != OFFLINE:
+            values["CHIMERA_VOICE_MODEL"] = config.models.voice
+        if entry.name in {"pictures", "write_brief"} and config.models.canvas != OFFLINE:
+            values["CHIMERA_PICTURE_PROVIDERS"] = config.models.canvas.split(":", 1)[0]
         if config.production and entry.does == "remembers":
             values["AWS_USE_DUALSTACK_ENDPOINT"] = "true"  # the only way out of its subnets is IPv6
         return values

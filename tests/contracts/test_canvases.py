@@ -27,7 +27,15 @@ SCOPE = Scope(tenant_id="t", run_id="r", task_id="k", content_id="c")
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return film(tmp_path_factory.mktemp("clip") / "a.mp4", "-f", "lavfi", "-i", "testsrc2=s=320x568:r=24:d=1", "-pix_fmt", "yuv420p")
+    return film(
+        tmp_path_factory.mktemp("clip") / "a.mp4",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=s=320x568:r=24:d=1",
+        "-pix_fmt",
+        "yuv420p",
+    )
 
 
 @pytest.fixture
@@ -52,7 +60,9 @@ def make(canvas: Any, folder: Path, prompt: str = "a quiet harbour", **more: Any
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_made_is_paid_as_drawn_and_kept(kind: type, vendors: PictureVendors, desk: Desk, tmp_path: Path) -> None:
+def test_what_is_made_is_paid_as_drawn_and_kept(
+    kind: type, vendors: PictureVendors, desk: Desk, tmp_path: Path
+) -> None:
     purse = desk.purse()
     canvas = kind(vendors.context(purse.at("pictures")))
     worst = canvas.worst_case("a quiet harbour", aspect="9:16", seconds=4.2)
@@ -73,8 +83,8 @@ def test_openai_is_asked_as_documented_and_paid_by_tokens(vendors: PictureVendor
     assert body == {
         "model": "gpt-image-1", "prompt": "a quiet harbour", "n": 1, "size": "1024x1536", "quality": "medium", "output_format": "png",
     }  # fmt: skip
-    # 90 tokens in at 5 USD, 1584 out at 40 USD a million
-    assert desk.store.get(purse.request_id).used_micros == 450 + 63_360
+    # 12 tokens in at 5 USD, 1584 out at 40 USD a million
+    assert desk.store.get(purse.request_id).used_micros == 60 + 63_360
     assert canvas.worst_case("x" * 90, aspect="9:16") == 770 + 63_360
 
 
@@ -82,7 +92,12 @@ def test_runway_is_asked_as_documented_and_paid_by_seconds(vendors: PictureVendo
     purse = desk.purse()
     make(RunwayCanvas(vendors.context(purse.at("pictures"))), tmp_path, aspect="16:9")
     assert vendors.asked[0][1] == "/v1/text_to_video"
-    assert vendors.asked[0][3] == {"model": "gen4.5", "promptText": "a quiet harbour", "ratio": "1280:720", "duration": 5}
+    assert vendors.asked[0][3] == {
+        "model": "gen4.5",
+        "promptText": "a quiet harbour",
+        "ratio": "1280:720",
+        "duration": 5,
+    }
     assert len(vendors.paths("/v1/tasks/")) == 3
     assert desk.store.get(purse.request_id).used_micros == 600_000
     assert vendors.asked[-1][2].get("authorization") is None, "the key does not go to where the file is"
@@ -92,7 +107,11 @@ def test_runway_makes_footage_from_a_still(vendors: PictureVendors, desk: Desk, 
     (tmp_path / "s.png").write_bytes(b"\x89PNG0123")
     make(RunwayCanvas(vendors.context(desk.purse().at("pictures"))), tmp_path, still=tmp_path / "s.png", aspect="1:1")
     (_, path, _, body) = vendors.asked[0]
-    assert path == "/v1/image_to_video" and body["promptImage"].startswith("data:image/png;base64,") and body["ratio"] == "960:960"
+    assert (
+        path == "/v1/image_to_video"
+        and body["promptImage"].startswith("data:image/png;base64,")
+        and body["ratio"] == "960:960"
+    )
 
 
 def test_a_killed_wait_asks_for_the_same_task_and_pays_nothing_more(

@@ -19,18 +19,36 @@ from tests.fakes.picture_vendors import KEY, Item, PictureVendors, Trouble, pict
 
 ALL = [Pexels, Pixabay, Unsplash, Openverse, Commons]
 KEYED = [Pexels, Pixabay, Unsplash]
-SEARCH = {Pexels: "/v1/search", Pixabay: "/api/", Unsplash: "/search/photos", Openverse: "/v1/images/", Commons: "/w/api.php"}
+SEARCH = {
+    Pexels: "/v1/search",
+    Pixabay: "/api/",
+    Unsplash: "/search/photos",
+    Openverse: "/v1/images/",
+    Commons: "/w/api.php",
+}
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return film(tmp_path_factory.mktemp("clip") / "a.mp4", "-f", "lavfi", "-i", "testsrc2=s=320x568:r=24:d=1", "-pix_fmt", "yuv420p")
+    return film(
+        tmp_path_factory.mktemp("clip") / "a.mp4",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=s=320x568:r=24:d=1",
+        "-pix_fmt",
+        "yuv420p",
+    )
 
 
 @pytest.fixture
 def vendors(clip: Path) -> Iterator[PictureVendors]:
     with picture_vendors(clip) as made:
-        made.shelf = [Item(11, "Old steel bridge", tags=("harbour",)), Item(12, "Ferry on the bay"), Item(13, "steel bridge film", "footage")]
+        made.shelf = [
+            Item(11, "Old steel bridge", tags=("harbour",)),
+            Item(12, "Ferry on the bay"),
+            Item(13, "steel bridge film", "footage"),
+        ]
         yield made
 
 
@@ -68,11 +86,15 @@ def test_footage(vendors: PictureVendors, kind: type[Library], tmp_path: Path) -
 
 @pytest.mark.parametrize("kind", [Unsplash, Openverse, Commons])
 def test_who_has_no_footage_finds_none_and_is_not_asked(vendors: PictureVendors, kind: type[Library]) -> None:
-    assert kind(vendors.context()).search("bridge", want="footage", orientation="portrait") == [] and vendors.asked == []
+    assert (
+        kind(vendors.context()).search("bridge", want="footage", orientation="portrait") == [] and vendors.asked == []
+    )
 
 
 @pytest.mark.parametrize("kind", [Openverse, Commons])
-def test_a_licence_that_is_unknown_or_keeps_uses_back_is_not_taken(vendors: PictureVendors, kind: type[Library]) -> None:
+def test_a_licence_that_is_unknown_or_keeps_uses_back_is_not_taken(
+    vendors: PictureVendors, kind: type[Library]
+) -> None:
     vendors.shelf = [Item(1, "a", licence=""), Item(2, "b", licence="by-nc"), Item(3, "c")]
     assert [c.title[:1] for c in kind(vendors.context()).search("x", want="photo", orientation="square")] == ["c"]
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from chimera.adapters.local.media import FolderMediaStore
 from chimera.adapters.paid.http import PaidFactory, Vault
-from chimera.domain.prices import production_limits
+from chimera.domain.prices import production_limits, retry_limits
 from chimera.plugins.hookspecs import ProviderContext
 from chimera.purse import Purse
 from chimera.settings import Settings
@@ -32,7 +32,7 @@ from chimera.usecases.production import MadeContent
 from chimera.usecases.scope import Scope
 
 KEY = "key-canary-91b2"
-KEYS = ("PEXELS_API_KEY", "PIXABAY_API_KEY", "UNSPLASH_ACCESS_KEY", "OPENAI_API_KEY", "RUNWAY_API_KEY")
+KEYS = ("PEXELS_API_KEY", "PIXABAY_API_KEY", "UNSPLASH_API_KEY", "OPENAI_API_KEY", "RUNWAY_API_KEY")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,9 @@ class PictureVendors:
     def context(self, purse: Purse | None = None, **more: Any) -> ProviderContext:
         """A provider's context, with the keys and a purse."""
         paid = PaidFactory(lambda: Vault(lambda name: KEY if name in KEYS else None), purse)
-        return ProviderContext(settings=self.settings(**more), paid=paid, secret=lambda name: KEY if name in KEYS else None)
+        return ProviderContext(
+            settings=self.settings(**more), paid=paid, secret=lambda name: KEY if name in KEYS else None
+        )
 
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         length = int(handler.headers.get("Content-Length") or 0)
@@ -169,7 +171,11 @@ class PictureVendors:
         photos = [item for item in self.shelf if item.kind == "photo"]
         films = [item for item in self.shelf if item.kind == "footage"]
         answers: dict[str, Any] = {
-            "/v1/search": lambda: {"photos": [self._pexels(i) for i in photos], "page": 1, "total_results": len(photos)},
+            "/v1/search": lambda: {
+                "photos": [self._pexels(i) for i in photos],
+                "page": 1,
+                "total_results": len(photos),
+            },
             "/videos/search": lambda: {"videos": [self._pexels_video(i) for i in films]},
             "/api/": lambda: {"total": len(photos), "hits": [self._pixabay(i) for i in photos]},
             "/api/videos/": lambda: {"hits": [self._pixabay_video(i) for i in films]},
@@ -265,12 +271,27 @@ class PictureVendors:
         if wrong or body["size"] not in {"1024x1024", "1024x1536", "1536x1024"} or "response_format" in body:
             return 400, "application/json", json.dumps({"error": {"message": f"unknown {wrong}"}}).encode()
         if self.moderation in body["prompt"]:
-            error = {"message": "rejected by the safety system", "type": "image_generation_user_error", "code": "moderation_blocked"}
+            error = {
+                "message": "rejected by the safety system",
+                "type": "image_generation_user_error",
+                "code": "moderation_blocked",
+            }
             return 400, "application/json", json.dumps({"error": error}).encode()
         self.billed.append(f"openai {body['quality']} {body['size']}")
         data = base64.b64encode(cv2.imencode(".png", picture(5000 + len(self.billed), 256, 384))[1].tobytes()).decode()
-        usage = {"input_tokens": 90, "output_tokens": 1584, "total_tokens": 1674, "input_tokens_details": {"text_tokens": 90}}
-        answer = {"created": 1, "data": [{"b64_json": data}], "usage": usage, "size": body["size"], "quality": body["quality"]}
+        usage = {
+            "input_tokens": 12,
+            "output_tokens": 1584,
+            "total_tokens": 1596,
+            "input_tokens_details": {"text_tokens": 12},
+        }
+        answer = {
+            "created": 1,
+            "data": [{"b64_json": data}],
+            "usage": usage,
+            "size": body["size"],
+            "quality": body["quality"],
+        }
         return 200, "application/json", json.dumps(answer).encode()
 
     def _runway(self, path: str, headers: dict[str, str], body: Any) -> tuple[int, str, bytes]:
@@ -329,7 +350,11 @@ def content(
     }  # fmt: skip
     asked = {"resolution": "360p", "aspect": "9:16", "fps": 24, **options}
     made.write("brief", "material.json", {"persona": about, "options": asked, "material": {"seed": 7}})
-    made.write("brief", "request.json", {"limits": production_limits(20, 360), "paid": {"pictures": counted}})
+    made.write(
+        "brief",
+        "request.json",
+        {"limits": production_limits(20, 360), "retry_limits": retry_limits(20, 360), "paid": {"pictures": counted}},
+    )
     brief = {
         "brief_id": "b", "trend_id": "t", "title": "The bridge", "script": " ".join(s for s, _ in scenes),
         "estimated_cost": "0.01", "scenes": [{"narration": s, "visual_prompt": v} for s, v in scenes],
@@ -340,3 +365,20 @@ def content(
     if storyboard:
         made.write("brief", "storyboard.json", storyboard)
     return made
+
+
+def storyboard(*pictures: dict[str, Any], prompts: bool = True) -> dict[str, Any]:
+    """A template's storyboard with these wishes, one a scene, over `SCENES`."""
+    theme = {
+        "name": "midnight", "background": "#0b1030", "surface": "#2b2fa8", "accent": "#ffd23f", "highlight": "#ff5c8a",
+    }  # fmt: skip
+    box = {"x": 84, "y": 1318, "width": 912, "height": 180}
+    scenes = [
+        {
+            "key": f"s{at}", "brief_scene": at % len(SCENES), "narration": SCENES[at % len(SCENES)][0],
+            "picture": {"prompt": SCENES[at % len(SCENES)][1] if prompts else "", **wish},
+            "layers": [{"kind": "text", "text": "Words", "box": {"x": 84, "y": 920, "width": 912, "height": 320}}],
+        }
+        for at, wish in enumerate(pictures)
+    ]  # fmt: skip
+    return {"template": "test@1.0.0", "title": "The bridge", "theme": theme, "scenes": scenes, "captions": {"box": box}}

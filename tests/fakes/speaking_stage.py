@@ -74,7 +74,7 @@ def content(
     made = MadeContent(FolderMediaStore(folder), scope)
     guidelines = {"voices": voices or {}, "pronunciations": lexicon or {}}
     about = {"voice_id": "en-us", "language": "en", "brand_guidelines": guidelines, **persona}
-    made.write("brief", "material.json", {"persona": about})
+    made.write("brief", "material.json", {"persona": about, "options": {"aspect": "9:16"}})
     made.write("brief", "request.json", {"limits": production_limits(seconds, 360)})
     brief = {
         "brief_id": "b", "trend_id": "t", "title": "Ferries", "script": " ".join(lines), "estimated_cost": "0.01",

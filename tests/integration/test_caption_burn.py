@@ -37,7 +37,7 @@ def burned(folder: Path, words: list[Word], style: str, language: str = "en", se
     return np.frombuffer(raw, np.uint8).reshape(-1, HEIGHT, WIDTH, 3)
 
 
-def where(frame: Frames, colour: str) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def where(frame: Frames, colour: str) -> tuple[npt.NDArray[np.intp], ...]:
     """Rows and columns of pixels that are clearly red or green."""
     channel = {"red": 0, "green": 1}[colour]
     others = frame.astype(np.int16).sum(axis=2) - frame[:, :, channel]

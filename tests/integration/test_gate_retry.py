@@ -47,6 +47,8 @@ class Allowance:
 
     def draw(self, request_id: str, call_id: str, micros: int, item: CallItem) -> Draw:
         if known := self.draws.get(call_id):
+            if known.drawn_micros != micros:
+                raise ChimeraError("CONFLICT", f"call {call_id} drew {known.drawn_micros} before, now {micros}")
             return replace(known, first=False)
         spent = sum(draw.charged_micros for draw in self.draws.values())
         if spent + micros > self.micros:
@@ -231,7 +233,7 @@ def test_flat_pictures_are_made_once_more_and_then_a_person_decides(here: Path) 
     assert set(steps.canvas.seeds) == {7, 8}
     # the voice is used again; all else is drawn twice, from the one approval, which covers all of both worst cases
     assert sorted(steps.store.draws) == [
-        "inspect", "inspect~2", "judge", "judge~2", "pictures", "pictures~2", "render", "render~2", "voice",
+        "inspect", "inspect/seed-1", "judge", "judge/seed-1", "pictures", "pictures~2", "render", "render/seed-1", "voice",
     ]  # fmt: skip
     assert steps.store.most <= steps.store.micros
     first, second = steps.attempts()

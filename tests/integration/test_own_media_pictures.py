@@ -46,12 +46,11 @@ def test_a_phones_picture_comes_out_upright(tmp_path: Path) -> None:
     assert (made.source_width, made.source_height) == (240, 160) and upright_quarters(written(made.path))
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_nothing_of_the_metadata_is_written(tmp_path: Path, suffix: str) -> None:
+def test_nothing_of_the_metadata_is_written(tmp_path: Path) -> None:
     jpeg, png = tmp_path / "p.jpg", tmp_path / "p.png"
     jpeg.write_bytes(with_exif(encoded(corners()), 1, b"SECRET-GPS"))
     png.write_bytes(into_png(encoded(corners(), ".png"), chunk(b"tEXt", b"Place\0SECRET-GPS")))
-    for source in (jpeg, png):
+    for source, suffix in ((jpeg, ".png"), (png, ".jpg")):
         assert b"SECRET-GPS" in source.read_bytes()
         out = prepare_picture(source, size=(120, 80), out=tmp_path / f"o{suffix}").path.read_bytes()
         assert b"SECRET" not in out and b"Exif" not in out and b"tEXt" not in out and b"ICC" not in out
@@ -78,15 +77,18 @@ def test_colours_of_a_profile_become_srgb(tmp_path: Path) -> None:
 
 
 def test_transparency_lies_on_white_and_a_light_logo_on_dark(tmp_path: Path) -> None:
-    for colour, background in ((20, 255), (250, 20)):
+    for colour, asked, background in (
+        (20, None, [255] * 3),
+        (250, None, [20] * 3),
+        (250, "#102030", [0x30, 0x20, 0x10]),
+    ):
         logo = np.zeros((100, 100, 4), np.uint8)
         logo[30:70, 30:70] = (colour, colour, colour, 255)
         (tmp_path / "l.png").write_bytes(encoded(logo, ".png"))
-        picture = written(prepare_picture(tmp_path / "l.png", size=(100, 100), out=tmp_path / "o.png").path)
-        assert picture[5, 5].tolist() == [background] * 3
+        made = prepare_picture(tmp_path / "l.png", size=(100, 100), out=tmp_path / "o.png", background=asked)
+        picture = written(made.path)
+        assert picture[5, 5].tolist() == background
         assert abs(int(picture[50, 50, 0]) - colour) <= 1
-    asked = prepare_picture(tmp_path / "l.png", size=(100, 100), out=tmp_path / "o.png", background="#102030")
-    assert written(asked.path)[5, 5].tolist() == [0x30, 0x20, 0x10]
 
 
 def test_of_an_animation_the_first_frame_that_shows_something_is_taken(tmp_path: Path) -> None:
@@ -102,7 +104,7 @@ def test_avif_and_webp_are_pictures(tmp_path: Path) -> None:
     source = tmp_path / "p.png"
     source.write_bytes(encoded(corners(), ".png"))
     for name in ("p.avif", "p.webp"):
-        coder = ("-c:v", "libaom-av1", "-cpu-used", "8") if name == "p.avif" else ("-c:v", "libwebp", "-lossless", "1")
+        coder = ("-c:v", "libsvtav1", "-preset", "12") if name == "p.avif" else ("-c:v", "libwebp", "-lossless", "1")
         made = film(tmp_path / name, "-i", str(source), "-frames:v", "1", *coder)
         assert (probe(made).kind, probe(made).width, probe(made).height) == ("picture", 240, 160)
         picture = written(prepare_picture(made, size=(240, 160), out=tmp_path / "o.png").path)
@@ -137,7 +139,7 @@ def test_a_panorama_is_cut_to_its_subject(tmp_path: Path) -> None:
 
 def test_the_same_file_gives_the_same_bytes_and_any_name_will_do(tmp_path: Path) -> None:
     outs = []
-    for name in ("plain.jpg", "-i.jpg", "zwei\nZeilen 'und' \"mehr\" %d ; $(x).mp4", "фото 日本 🎞.txt"):
+    for name in ("plain.jpg", "-i\nfile:passwd 'und' \"mehr\" %d ; $(x) фото 日本 🎞.mp4"):
         source = tmp_path / name
         source.write_bytes(encoded(scene(640, 480, (0.3, 0.4))))
         outs.append(prepare_picture(source, size=(200, 200), out=tmp_path / f"{name}.png").path.read_bytes())

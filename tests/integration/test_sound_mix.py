@@ -20,7 +20,7 @@ from chimera.media.models import RenderJob, RenderScene
 from chimera.media.music import RATE, Samples, own
 from chimera.media.music.bed import from_file, generated
 from chimera.media.music.moods import MOODS, mood_for
-from chimera.media.music.samples import Stems, silence
+from chimera.media.music.samples import BLOCK_SAMPLES, Stems, Strip, reader, silence
 from chimera.media.music.score import compose, form
 from chimera.media.music.synth import perform
 from chimera.media.render import render
@@ -51,7 +51,15 @@ def tone(seconds: float, hertz: float = 220.0, level: float = 0.3) -> Samples:
 def voice(tmp_path_factory: pytest.TempPathFactory) -> Samples:
     folder = tmp_path_factory.mktemp("voice")
     EspeakVoice().synthesize(TEXT, out_wav=folder / "a.wav")
-    return audio.polish(audio.voice_track([(0.6, audio.decode(folder / "a.wav"))], SECONDS))
+    samples = round(SECONDS * RATE)
+    polished = audio.polish(audio.voice_track([(0.6, folder / "a.wav")], SECONDS), samples, folder / "voice.raw")
+    return polished.read(0, samples)
+
+
+def music(folder: Path, mood: str, seconds: float, seed: int) -> Stems:
+    """A generated bed, read whole."""
+    bed, _ = generated(mood, seconds, seed, folder / "bed.raw")
+    return bed.read(0, round(seconds * RATE))
 
 
 # --- music
@@ -97,18 +105,48 @@ def test_the_score_is_the_same_on_every_machine() -> None:
     assert first == GOLDEN_START
 
 
-def test_the_bed_is_made_once_and_the_cache_changes_no_bit(tmp_path: Path) -> None:
-    fresh, used = generated("warm", 2.0, 9)
-    first, _ = generated("warm", 2.0, 9, tmp_path)
-    again, _ = generated("warm", 2.0, 9, tmp_path)
-    files = list(tmp_path.iterdir())
-    assert len(files) == 1 and used.seed == 9 and used.mood == "warm"
-    for stems in (first, again):
-        assert stems.ground.tobytes() == fresh.ground.tobytes() and stems.lead.tobytes() == fresh.lead.tobytes()
-    files[0].write_bytes(files[0].read_bytes()[:1000])  # cut off by a crash
-    assert generated("warm", 2.0, 9, tmp_path)[0].ground.tobytes() == fresh.ground.tobytes()
+def test_a_bed_read_in_stretches_is_the_piece_on_a_grid_of_16_bits(tmp_path: Path) -> None:
+    bed, used = generated("warm", 6.0, 9, tmp_path / "bed.raw")
+    whole = perform(compose(MOODS["warm"], 6.0, 9))
+    assert used.seed == 9 and used.mood == "warm"
+    for first, count in ((0, 6 * RATE), (BLOCK_SAMPLES - 100, 300), (6 * RATE - 50, 100)):
+        stems = bed.read(first, count)
+        for part, made in ((stems.ground, whole.ground), (stems.lead, whole.lead)):
+            wanted = reader(made)(first, count)
+            assert part.shape == (count, 2) and np.abs(part - wanted).max() <= 0.51 / 32_767
     with pytest.raises(ChimeraError, match="polka"):
-        generated("polka", 2.0, 9)
+        generated("polka", 2.0, 9, tmp_path / "bed.raw")
+
+
+def test_what_is_worked_on_in_stretches_is_what_it_would_be_in_one(voice: Samples) -> None:
+    """The room rings on over the end of a stretch, effects and music cross it, and nothing is heard twice or not at all."""
+    stems = perform(compose(MOODS["calm"], SECONDS, 2))
+    sounds = effects.track(((BLOCK_SAMPLES / RATE, "whoosh"), (2 * BLOCK_SAMPLES / RATE - 0.1, "hit")), 2)
+    made = mixing.buses(voice, seed=2, stems=stems, effects=sounds.read)
+    once = mixing.Room(2)
+    halves = np.concatenate([once.add(voice[at : at + 30_000]) for at in range(0, len(voice), 30_000)])
+    assert len(voice) > 4 * BLOCK_SAMPLES and np.abs(made.voice - halves).max() < 1e-4
+    for first in (1, 2, 3, 4):  # no step where stretches meet, beyond what the sounds themselves do
+        at = first * BLOCK_SAMPLES
+        for bus in (made.voice, made.bed, made.effects):
+            steps = np.abs(np.diff(bus[at - 200 : at + 200], axis=0)).max(axis=1)
+            assert steps[199] <= steps.max() + 1e-7 and steps[199] < 0.2
+    whole = sounds.read(0, len(voice))
+    parts = np.concatenate([sounds.read(at, min(5_000, len(voice) - at)) for at in range(0, len(voice), 5_000)])
+    assert np.array_equal(whole, parts) and whole.any()
+
+
+def test_voices_are_laid_at_their_times_and_cut_where_the_next_begins(tmp_path: Path) -> None:
+    first, second = (write_wav(tmp_path / f"{n}.wav", tone(2.0, hertz)) for n, hertz in ((0, 200.0), (1, 300.0)))
+    pieces = list(audio.voice_track([(0.5, first), (1.5, second)], 3.0))
+    track = np.concatenate(pieces)
+    assert len(track) == 3 * RATE and max(map(len, pieces)) <= RATE
+    assert not track[: RATE // 2].any()
+    one, two = (audio.decode(path) for path in (first, second))
+    assert np.array_equal(track[RATE // 2 : RATE * 3 // 2], one[:RATE]) and np.array_equal(
+        track[RATE * 3 // 2 :], two[: RATE * 3 // 2]
+    )
+    assert audio.length(first) == pytest.approx(2.0, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -126,19 +164,19 @@ def test_the_tone_of_the_brief_picks_the_mood(tone_: str, mood: str) -> None:
 # --- mixing
 
 
-def test_our_meter_agrees_with_ffmpegs(voice: Samples) -> None:
+def test_our_meter_agrees_with_ffmpegs(voice: Samples, tmp_path: Path) -> None:
     stereo = np.stack([voice, voice], axis=1)
     for samples in (stereo, tone(4.0), tone(4.0, 3_000.0, 0.1)):
-        measured = audio.measure_samples(samples.astype("<f4").tobytes()).integrated
+        measured = audio.measure_file(write_wav(tmp_path / "a.wav", samples)).integrated
         assert loudness.integrated(samples) == pytest.approx(measured, abs=0.3)
     assert loudness.integrated(silence(2.0)) is None
 
 
 @pytest.mark.parametrize("mood", ["upbeat", "calm"])
 def test_the_bed_is_at_least_15_lu_below_the_voice_while_it_speaks_and_up_in_the_pause(
-    voice: Samples, mood: str
+    voice: Samples, mood: str, tmp_path: Path
 ) -> None:
-    stems, _ = generated(mood, SECONDS, 2)
+    stems = music(tmp_path, mood, SECONDS, 2)
     buses = mixing.buses(voice, seed=2, stems=stems, effects=None)
     blocks = len(voice) // loudness.BLOCK
     spoken = mixing.speaking(voice)[: blocks * 10].reshape(blocks, 10).mean(axis=1) >= 0.5
@@ -154,21 +192,21 @@ def test_the_bed_is_at_least_15_lu_below_the_voice_while_it_speaks_and_up_in_the
 
 
 def test_a_master_is_at_minus_14_under_the_ceiling_and_the_same_bytes_twice(voice: Samples, tmp_path: Path) -> None:
-    stems, _ = generated("newsroom", SECONDS, 4)
-    changes: tuple[tuple[float, effects.Effect | None], ...] = ((3.0, "whoosh"), (5.0, "tick"), (8.2, "hit"))
-    sounds = effects.track(changes, SECONDS, 4)
-    mixed = mixing.buses(voice, seed=4, stems=stems, effects=sounds).mixed()
+    stems = music(tmp_path, "newsroom", SECONDS, 4)
+    sounds = effects.track(((3.0, "whoosh"), (5.0, "tick"), (8.2, "hit")), 4)
+    mixed = mixing.buses(voice, seed=4, stems=stems, effects=sounds.read).mixed()
     assert mixed.shape == (round(SECONDS * RATE), 2) and np.abs(mixed).max() < 1.0
+    strip = Strip.written(tmp_path / "mix.raw", [mixed], channels=2)
     for name in ("a.m4a", "b.m4a"):
-        audio.master(mixed, tmp_path / name)
+        audio.master(strip, loudness.powers(mixed), tmp_path / name)
     found = audio.measure_file(tmp_path / "a.m4a")
     assert found.integrated == pytest.approx(-14, abs=0.5)
     assert found.true_peak is not None and found.true_peak <= -1
     assert (tmp_path / "a.m4a").read_bytes() == (tmp_path / "b.m4a").read_bytes()
 
 
-def test_without_a_voice_the_bed_is_heard_and_without_a_bed_only_the_voice(voice: Samples) -> None:
-    stems, _ = generated("calm", 3.0, 1)
+def test_without_a_voice_the_bed_is_heard_and_without_a_bed_only_the_voice(voice: Samples, tmp_path: Path) -> None:
+    stems = music(tmp_path, "calm", 3.0, 1)
     alone = mixing.buses(np.zeros(3 * RATE, dtype=np.float32), seed=1, stems=stems, effects=None)
     assert np.abs(alone.bed).max() > 0.01 and not alone.voice.any()
     bare = mixing.buses(voice, seed=1, stems=None, effects=None)
@@ -184,8 +222,9 @@ def test_effects_stand_at_their_times_and_never_click() -> None:
         assert np.abs(sound).max() == pytest.approx(1, abs=1e-3)
         assert np.abs(sound[0]).max() < 0.02 and np.abs(sound[-1]).max() < 0.02
         assert np.abs(np.diff(sound, axis=0)).max() < 0.5
-    track = effects.track(((2.0, "whoosh"), (0.0, "whoosh"), (3.99, "hit")), 4.0, 3)
-    assert track.shape == (4 * RATE, 2)
+    track = effects.track(((2.0, "whoosh"), (0.0, "whoosh"), (3.99, "hit")), 3).read(0, 4 * RATE)
+    with pytest.raises(ChimeraError, match="no effect 'boom'"):
+        effects.track(((2.0, "boom"),), 3)
     power = np.convolve((track[RATE:] ** 2).sum(axis=1), np.ones(2_400), mode="same")
     assert (np.argmax(power[: 2 * RATE]) / RATE + 1) == pytest.approx(2.0, abs=0.15)
 
@@ -201,14 +240,16 @@ def test_effects_are_chosen_by_what_comes_and_some_cuts_rest() -> None:
 
 def test_own_music_is_looped_without_a_step_and_set_to_one_level(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "loop.wav", tone(4.0, 221.3, 0.02))
-    stems, used = from_file(path, 11.5)
-    assert stems.ground.shape == (round(11.5 * RATE), 2) and not stems.lead.any()
+    bed, used = from_file(path, 11.5, tmp_path / "bed.raw")
+    stems = bed.read(0, round(11.5 * RATE))
+    assert bed.strip.samples == round(11.5 * RATE) and not stems.lead.any()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bed.raw", "loop.wav"], "nothing else is left"
     assert used.origin == "person" and len(used.sha256) == 64 and used.name == "loop.wav"
     slope = np.abs(np.diff(stems.ground, axis=0)).max()
     peak = np.abs(stems.ground).max()
     assert slope <= 2 * np.pi * 221.3 / RATE * peak * 1.6  # no steeper than the tone itself: no click where it repeats
-    samples, _ = own.load(path)
-    assert loudness.integrated(samples) == pytest.approx(own.LEVEL_LUFS, abs=0.1)
+    strip, gain, _ = own.load(path, tmp_path / "own.raw")
+    assert loudness.integrated(strip.read(0, strip.samples) * np.float32(gain)) == pytest.approx(own.LEVEL_LUFS, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -224,16 +265,16 @@ def test_own_music_is_looped_without_a_step_and_set_to_one_level(tmp_path: Path)
 def test_what_is_no_music_is_refused_by_its_bytes(tmp_path: Path, content: bytes, why: str) -> None:
     (tmp_path / "song.mp3").write_bytes(content)
     with pytest.raises(ChimeraError, match=why) as refused:
-        own.load(tmp_path / "song.mp3")
+        own.load(tmp_path / "song.mp3", tmp_path / "own.raw")
     assert refused.value.code == "VALIDATION_FAILED" and "song.mp3" in refused.value.message
 
 
 def test_silent_short_and_missing_music_is_refused(tmp_path: Path) -> None:
     for name, samples, why in (("s.wav", silence(2.0), "silent"), ("t.wav", tone(0.5), "at least 1 s")):
         with pytest.raises(ChimeraError, match=why):
-            own.load(write_wav(tmp_path / name, samples))
+            own.load(write_wav(tmp_path / name, samples), tmp_path / "own.raw")
     with pytest.raises(ChimeraError) as gone:
-        own.load(tmp_path / "gone.mp3")
+        own.load(tmp_path / "gone.mp3", tmp_path / "own.raw")
     assert gone.value.code == "NOT_FOUND"
 
 
@@ -277,7 +318,11 @@ def test_a_pause_is_left_at_its_setting_and_a_seam_does_not_click() -> None:
 
 
 def test_the_music_is_the_same_in_another_process() -> None:
-    code = "from chimera.media.music.bed import generated; import hashlib; s, _ = generated('tense', 1.5, 3); print(hashlib.sha256(s.ground.tobytes() + s.lead.tobytes()).hexdigest())"
+    code = (
+        "from chimera.media.music.synth import perform; from chimera.media.music.score import compose; import hashlib;"
+        "from chimera.media.music.moods import MOODS; s = perform(compose(MOODS['tense'], 1.5, 3));"
+        "print(hashlib.sha256(s.ground.tobytes() + s.lead.tobytes()).hexdigest())"
+    )
     found = {subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout for _ in range(2)}
     assert len(found) == 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chimera.media import ass
@@ -71,6 +71,7 @@ NASTY = st.text(max_size=200) | st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(title=NASTY, shown=NASTY, said=NASTY, source=NASTY)
 def test_no_text_can_command_libass(title: str, shown: str, said: str, source: str) -> None:
     """Every brace pair in the file is one that we wrote, and every line is a line that we wrote."""

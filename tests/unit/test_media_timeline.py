@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera.media.figures import key_figure
+from chimera.media.layers import Area, ChartLayer, Point, SourcesLayer, TextLayer
 from chimera.media.layout import LAYOUTS, OVERSIZE, headline_style, layout_for, scene_kind
 from chimera.media.models import RenderJob, RenderScene, SceneSpec, Word, frame_size
 from chimera.media.theme import THEMES, contrast, mix, theme_for
-from chimera.media.timeline import Motion, build, matrix_at, plan_motion
+from chimera.media.timeline import Motion, Timeline, build, matrix_at, plan_motion
 
 
 def job(**changes: object) -> RenderJob:
@@ -43,7 +45,7 @@ def test_the_moving_window_never_leaves_the_picture(aspect: str, seed: int, inde
     frame = frame_size(aspect, "1080p")  # type: ignore[arg-type]
     picture = (round(frame[0] * OVERSIZE / 2) * 2, round(frame[1] * OVERSIZE / 2) * 2)
     for kind in ("title", "number", "statement", "outro"):
-        motion = plan_motion(seed, index, kind, LAYOUTS[aspect])  # type: ignore[index,arg-type]
+        motion = plan_motion(seed, index, kind, LAYOUTS[aspect])  # type: ignore[index]
         (a, b, tx), (c, d, ty) = matrix_at(motion, progress, frame=frame, picture=picture)
         for x in (0, frame[0]):
             for y in (0, frame[1]):
@@ -119,16 +121,124 @@ def test_type_is_readable_on_every_palette() -> None:
     assert theme_for(5) == theme_for(5)
 
 
-def test_sizes_are_even_and_layouts_keep_the_safe_areas() -> None:
+def test_sizes_are_even() -> None:
     for aspect in ("9:16", "16:9", "1:1"):
         for height in ("360p", "720p", "1080p", "4k"):
-            width, tall = frame_size(aspect, height)  # type: ignore[arg-type]
+            width, tall = frame_size(aspect, height)
             assert width % 2 == 0 and tall % 2 == 0
             assert layout_for((width, tall)).aspect == aspect
     assert frame_size("9:16", "1080p") == (1080, 1920)
-    vertical = LAYOUTS["9:16"]
-    assert vertical.progress.y >= 0.06 * 1920 and vertical.captions.bottom <= 0.81 * 1920
-    assert vertical.source.bottom <= 0.82 * 1920
-    for layout in LAYOUTS.values():
-        assert layout.headline.bottom <= layout.captions.y
-        assert layout.captions.bottom <= layout.source.y
+
+
+def story(**changes: object) -> RenderJob:
+    """A job as a template gives it: an opening, a chart, two chapters, a closing list of its own."""
+    box = Area(x=120, y=300, width=640, height=300)
+    words = tuple(Word(text=w, start=0.3 * i, end=0.3 * i + 0.2) for i, w in enumerate(["This", "is", "said"]))
+    point = Point(label="a", value=1.5)
+    scenes = (
+        RenderScene(key="open", seconds=2, layers=(TextLayer(box=box, text="Opening"),), marker="Start"),
+        RenderScene(key="a", narration="This is said", words=words, layers=(ChartLayer(box=box, points=(point,)),),
+                    transition="cut", marker="Numbers", motion="left"),
+        RenderScene(key="b", narration="More", layers=(), transition="push", marker="Numbers", motion="still"),
+        RenderScene(key="end", seconds=3, layers=(SourcesLayer(box=box),), marker="Sources"),
+    )  # fmt: skip
+    values = {"title": "T", "scenes": scenes, "sources": ("https://a.org",), "template": "news@1.0.0", **changes}
+    return RenderJob.model_validate(values)
+
+
+VOICES = (0.0, 1.2, 2.0, 0.0)
+
+
+def test_a_template_closes_with_its_own_list_and_gets_no_second_one() -> None:
+    timeline = build(story(), VOICES, LAYOUTS["9:16"])
+    assert [c.kind for c in timeline.clips] == ["title", "number", "statement", "outro"]
+    assert [c.transition for c in timeline.clips] == ["cut", "cut", "push", "dissolve"]
+    assert [c.transition_frames for c in timeline.clips] == [0, 0, 12, 12]
+    scenes = story().scenes
+    without = story(scenes=scenes[:-1])
+    assert build(without, VOICES[:-1], LAYOUTS["9:16"]).clips[-1].kind == "outro", "who made it is always said"
+
+
+def test_scenes_last_as_long_as_asked_and_never_shorter_than_their_voice() -> None:
+    clips = build(story(), VOICES, LAYOUTS["9:16"]).clips
+    assert clips[0].frames == 60 and clips[3].frames == 90, "silent scenes last what was asked for"
+    assert clips[1].seconds(30) == pytest.approx(0.22 + 1.2 + 0.3, abs=1 / 30)
+    asked = story().scenes[1].model_copy(update={"seconds": 5})
+    assert build(story(scenes=(asked,), sources=()), (1.2,), LAYOUTS["9:16"]).clips[0].frames == 150
+    long = story().scenes[1].model_copy(update={"seconds": 1})
+    assert build(story(scenes=(long,), sources=()), (9.0,), LAYOUTS["9:16"]).clips[0].seconds(30) > 9
+
+
+def test_chapters_ascend_and_neighbours_of_one_name_are_one() -> None:
+    timeline = build(story(), VOICES, LAYOUTS["9:16"])
+    assert [c.title for c in timeline.chapters] == ["Start", "Numbers", "Sources"]
+    assert [c.seconds for c in timeline.chapters] == [
+        round(timeline.clips[i].start(30), 3) for i in (0, 1, 3)
+    ]  # fmt: skip
+
+
+def test_a_timeline_is_the_same_after_json() -> None:
+    for made in (story(), job()):
+        timeline = build(made, (1.0, 1.2, 2.0, 0.0), LAYOUTS["9:16"])
+        assert Timeline.model_validate_json(timeline.model_dump_json()) == timeline
+    assert Timeline.model_json_schema()["properties"]["clips"]
+
+
+def test_a_timeline_with_a_gap_or_falling_chapters_is_refused() -> None:
+    data = build(story(), VOICES, LAYOUTS["9:16"]).model_dump(mode="json")
+    moved = {**data, "clips": [*data["clips"][:1], {**data["clips"][1], "start_frame": 61}, *data["clips"][2:]]}
+    with pytest.raises(ValueError, match="expected clip 1 at frame 60"):
+        Timeline.model_validate(moved)
+    with pytest.raises(ValueError, match="ascending"):
+        Timeline.model_validate({**data, "chapters": data["chapters"][::-1]})
+
+
+def test_what_is_published_names_files_and_not_this_machine() -> None:
+    scene = RenderScene(image=Path("/home/me/secret/a.png"), audio=Path("/home/me/secret/a.wav"), layers=())
+    made = story(scenes=(scene,), sources=(), logo=Path("/home/me/l.png"), music_file=Path("/home/me/m.mp3"))
+    published = build(made, (0.0,), LAYOUTS["9:16"]).published()
+    assert "/home" not in published.model_dump_json() and published.clips[0].scene.image == Path("a.png")
+
+
+def test_effects_and_music_are_part_of_it() -> None:
+    beds = build(job(), (3.0, 4.0, 0.0, 2.5), LAYOUTS["9:16"]).beds
+    assert beds.music == "auto" and beds.effects
+    assert all(a.at < b.at for a, b in pairwise(beds.effects))
+    assert build(job(music="off"), (3.0, 4.0, 0.0, 2.5), LAYOUTS["9:16"]).beds.effects == ()
+
+
+@pytest.mark.parametrize("motion", ["still", "in", "out", "left", "right", "up", "down", "turn"])
+def test_named_motions_stay_inside_the_picture(motion: str) -> None:
+    scene = RenderScene(motion=motion, layers=())
+    move = build(story(scenes=(scene,), sources=()), (0.0,), LAYOUTS["9:16"]).clips[0].motion
+    frame, picture = (1080, 1920), (1232, 2188)
+    corners = {}
+    for progress in (0.0, 0.5, 1.0):
+        (a, b, tx), (c, d, ty) = matrix_at(move, progress, frame=frame, picture=picture)
+        corners[progress] = (tx, ty, a)
+        for x in (0, 1080):
+            for y in (0, 1920):
+                assert -1e-6 <= a * x + b * y + tx <= picture[0] + 1e-6
+                assert -1e-6 <= c * x + d * y + ty <= picture[1] + 1e-6
+    assert (corners[0.0] == corners[1.0]) == (motion == "still")
+
+
+@given(
+    voices=st.lists(st.floats(0, 20), min_size=1, max_size=12),
+    seconds=st.lists(st.floats(0, 12), min_size=12, max_size=12),
+    fps=st.sampled_from([24, 30, 60]),
+    marks=st.lists(st.sampled_from(["", "A", "B", "C"]), min_size=12, max_size=12),
+)
+def test_frames_add_up_and_chapters_ascend(
+    voices: list[float], seconds: list[float], fps: int, marks: list[str]
+) -> None:
+    scenes = tuple(
+        RenderScene(narration="some words", layers=(), seconds=s, marker=m)
+        for _, s, m in zip(voices, seconds, marks, strict=False)
+    )
+    timeline = build(story(scenes=scenes, fps=fps), tuple(voices), LAYOUTS["1:1"])
+    assert timeline.frames == timeline.clips[-1].start_frame + timeline.clips[-1].frames
+    for a, b in pairwise(timeline.clips):
+        assert b.start_frame == a.start_frame + a.frames and b.transition_frames <= b.frames
+    times = [c.seconds for c in timeline.chapters]
+    assert times == sorted(set(times)) and all(t < timeline.seconds for t in times)

@@ -51,7 +51,7 @@ def set_type(
     clip = Clip(
         index=1, kind="statement", scene=RenderScene(narration=SAID), start_frame=0, frames=round(seconds * 30),
         words=words, motion=Motion(zoom=(1.0, 1.0)), layers=tuple(layers),
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
     page = Page(
         layout=LAYOUTS["9:16"], theme=theme, title="T", sources=("https://www.bbc.co.uk/a", "Reuters"), language="en",
         seed=1, clip_count=5, fps=30,
@@ -198,7 +198,7 @@ def test_type_stays_between_the_sides_of_its_box(layer: Layer, theme: Theme) -> 
 @settings(max_examples=60, deadline=None)
 @given(text=texts, plate=plates, size=st.integers(16, 300), box=areas, lines=st.integers(1, 6))
 def test_lines_fit_the_height_of_their_box(text: str, plate: str, size: int, box: Area, lines: int) -> None:
-    layer = TextLayer(box=box, text=text, plate=plate, size=size, lines=lines)  # type: ignore[arg-type]
+    layer = TextLayer(box=box, text=text, plate=plate, size=size, lines=lines)
     block = measure(layer, THEMES[0])
     if block is None:
         return
@@ -214,7 +214,7 @@ ODD = ["", " ", "x" * 2000, "wort " * 400, "{\\p1}m 0 0 l 9 9", "a \\N b \\h c",
 @pytest.mark.parametrize("text", ODD)
 def test_odd_text_neither_fails_nor_commands(text: str) -> None:
     layers = [
-        *(TextLayer(box=BOX, text=text, plate=plate) for plate in ("none", "boxes", "pill", "marker", "underline")),  # type: ignore[arg-type]
+        *(TextLayer(box=BOX, text=text, plate=plate) for plate in ("none", "boxes", "pill", "marker", "underline")),
         TextLayer(box=BOX, text=text, enter="type"),
         NumberLayer(box=BOX, text=text[:60]),
         ListLayer(box=BOX, items=(text, "b"), active=0),
@@ -224,7 +224,7 @@ def test_odd_text_neither_fails_nor_commands(text: str) -> None:
     for event in events(script):
         assert "\\" not in event.text and "{" not in event.text and "}" not in event.text
         if event.style == "Type":
-            assert "m 0 0 l" not in event.text or "(⁄p1)" in event.text
+            assert not event.text.startswith("m 0 0"), "a drawing command is only text"
 
 
 def _drawn(script: str) -> list[tuple[str, str]]:
@@ -252,7 +252,7 @@ def test_type_can_be_read_on_every_plate_of_every_theme(theme: Theme, plate: str
     for under in ("accent", "highlight", "surface", "background", "ink", "#808080", "#ffffff", "#000000"):
         for colour in ("ink", "accent", "highlight", "background", "surface", "#777777"):
             layer = TextLayer(box=BOX, text="one two", lines=1, size=40, plate=plate, plate_colour=under, colour=colour,
-                              emphasis=colour)  # type: ignore[arg-type]  # fmt: skip
+                              emphasis=colour)  # fmt: skip
             pairs = _drawn(set_type([layer], theme))
             assert pairs
             for ground, tint in pairs:
@@ -289,7 +289,7 @@ def test_values_are_written_as_they_are() -> None:
 def test_an_axis_begins_at_zero(form: str) -> None:
     """Twice the value is twice as long, and below zero goes the other way."""
     points = (Point(label="a", value=10), Point(label="b", value=20), Point(label="c", value=-5))
-    script = set_type([ChartLayer(box=BOX, points=points, form=form, marked=1)])  # type: ignore[arg-type]
+    script = set_type([ChartLayer(box=BOX, points=points, form=form, marked=1)])
     shapes = [e for e in events(script) if e.style == "Shape"]
     if form == "line":
         dots = sorted((e for e in shapes if "\\fscx60" in e.tags), key=lambda e: e.left)
@@ -319,7 +319,7 @@ def test_every_icon_is_drawn_inside_its_box() -> None:
 @pytest.mark.parametrize("form", ShapeLayer.model_fields["form"].annotation.__args__)  # type: ignore[union-attr]
 @pytest.mark.parametrize("stroke", [0, 12])
 def test_every_form_fills_its_box_and_not_more(form: str, stroke: float) -> None:
-    layer = ShapeLayer(box=BOX, form=form, stroke=stroke, enter="none")  # type: ignore[arg-type]
+    layer = ShapeLayer(box=BOX, form=form, stroke=stroke, enter="none")
     (event,) = events(set_type([layer]))
     spread = stroke + 1  # a stroke lies half outside
     assert BOX.x - spread <= event.left and event.right <= BOX.x + BOX.width + spread
@@ -337,5 +337,5 @@ def test_layers_stand_in_the_order_of_their_depth() -> None:
     deep = TextLayer(box=BOX, text="below", depth=1, plate="panel")
     high = ShapeLayer(box=BOX, form="circle", depth=2)
     found = events(set_type([high, deep]))
-    circle = [e.layer for e in found if e.style == "Shape"][0]
+    circle = next(e.layer for e in found if e.style == "Shape")
     assert all(e.layer < circle for e in found if e.style == "Type")

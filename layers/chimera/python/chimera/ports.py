@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from chimera.domain.fit import Candidate
 from chimera.domain.models import (
     Check,
     Draft,
@@ -19,7 +18,9 @@ from chimera.domain.models import (
     Snippet,
 )
 from chimera.domain.transcripts import Transcript
-from chimera.media.models import VoiceResult
+
+if TYPE_CHECKING:  # it compares texts with a library that few functions carry
+    from chimera.domain.fit import Candidate
 
 
 class Clock(Protocol):

@@ -20,7 +20,7 @@ from chimera.media.text import clean, graphemes
 
 CAP = 0.70  # cap height of the bundled families in ems
 _SMALLEST = 0.5  # of the size asked for; what is still too long is cut with an ellipsis
-RLM, LRM = "\u200f", "\u200e"
+RLM = "\u200f"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from chimera.media.models import Theme, Word
 from chimera.media.theme import contrast, mix
 
 _TEXT, _SHAPE = "CaptionText", "CaptionShape"
-_PLATE_LAYER, _PILL_LAYER, _TEXT_LAYER = 5, 6, 7
+_PLATE_LAYER, _PILL_LAYER, _TEXT_LAYER = (ass.CAPTION_LAYER + n for n in range(3))
 _POP_WORDS, _POP_CHARS, _POP_PAUSE = 3, 13, 0.22
 _POP_SCALE = 1.55  # of the look's size
 _READABLE = 4.5  # contrast ratio of type on a plate (WCAG 2.2 AA)
@@ -265,7 +265,7 @@ def _box(kit: _Kit, cue: Cue) -> None:
     height = last.baseline + 0.47 * size - top
     plate = kit.centre[0] - width / 2, top, width, height
     kit.plate_at(plate, 0.36 * size, kit.plate, 0.10, (kit.time(cue.start), kit.time(cue.end)))
-    pad = 0.03 * size if block.dense else 0.14 * size
+    pad = 0.03 * size if block.dense else 0.17 * size
     for line, spoken, lit, span in _said(kit, cue, block):
         if spoken is not None:
             pill = spoken.x - pad, line.baseline - (CAP + 0.25) * size, spoken.width + 2 * pad, 1.22 * size

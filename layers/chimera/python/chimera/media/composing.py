@@ -176,7 +176,12 @@ def logo(path: Path, box: Area | None, size: tuple[int, int]) -> Patch | None:
     u, v, kept = (cv2.resize(np.ascontiguousarray(p), half, interpolation=cv2.INTER_AREA)
                   for p in (yuv[:, :, 1], yuv[:, :, 2], 255 - canvas[:, :, 3]))  # fmt: skip
     small = _bytes(kept)
-    return Patch(x + cut_x, y + cut_y, (_bytes(255 - canvas[:, :, 3]), small, small), (_bytes(yuv[:, :, 0]), _bytes(u), _bytes(v)))
+    return Patch(
+        x + cut_x,
+        y + cut_y,
+        (_bytes(255 - canvas[:, :, 3]), small, small),
+        (_bytes(yuv[:, :, 0]), _bytes(u), _bytes(v)),
+    )
 
 
 def _bytes(values: object) -> Plane:

@@ -55,7 +55,9 @@ def _named(name: str) -> Effect:
         if effect == name:
             return effect  # type: ignore[no-any-return]
     raise ChimeraError(
-        "VALIDATION_FAILED", f"there is no effect {name!r}; expected one of {', '.join(get_args(Effect))}", {"effect": name}
+        "VALIDATION_FAILED",
+        f"there is no effect {name!r}; expected one of {', '.join(get_args(Effect))}",
+        {"effect": name},
     )
 
 

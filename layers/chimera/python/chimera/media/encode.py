@@ -7,11 +7,13 @@ that a video is never joined from segments of two.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
 import ffmpeg
 
 from chimera.errors import ChimeraError
@@ -34,6 +36,7 @@ _NVENC_CQ_OFFSET = 3
 AUDIO_BITS_PER_SECOND = 192_000
 _CONTAINER_SHARE = 0.94  # of the size limit; the rest is headers and the rate control's freedom
 _RATE_STEP = 250_000
+_BUFFER_SECONDS = 2
 _THREADS = 2
 _STEADY = "scenecut=0:weightp=0"
 
@@ -60,22 +63,24 @@ class VideoSettings:
         seconds: float,
         max_bytes: int,
         encoder: Encoder = "x264",
+        pieces: int = 1,
     ) -> VideoSettings:
         """Settings for a video of that length: the bit rate is capped by what the size limit leaves.
 
-        The cap is rounded down to steps of 250 kb/s, and never binds for short videos, so that a changed line leaves
-        the other scenes' keys as they were.
+        Each of the `pieces` that are encoded on their own may overdraw the cap by its buffer. The cap goes down in steps
+        of a seventh, and never binds for short videos, so that a changed line leaves the other scenes' keys as they were.
         """
         preset, crf = _SETTINGS[quality]
         pixels = size[0] * size[1]
-        usual = max(round(8_000_000 * pixels * fps / (1080 * 1920 * 30) / _RATE_STEP), 3) * _RATE_STEP
-        room = max_bytes * 8 * _CONTAINER_SHARE / max(seconds, 1.0) - AUDIO_BITS_PER_SECOND
-        maxrate = min(usual, max(int(room // _RATE_STEP), 1) * _RATE_STEP)
-        return cls(size[0], size[1], fps, preset, crf, maxrate, encoder)
+        rate = max(round(8_000_000 * pixels * fps / (1080 * 1920 * 30) / _RATE_STEP), 3) * _RATE_STEP
+        room = max_bytes * 8 * _CONTAINER_SHARE - AUDIO_BITS_PER_SECOND * seconds
+        while rate > _RATE_STEP and rate * (seconds + min(_BUFFER_SECONDS * pieces, seconds)) > room:
+            rate = max(rate * 6 // 7 // 1000 * 1000, _RATE_STEP)
+        return cls(size[0], size[1], fps, preset, crf, rate, encoder)
 
     def codec(self, *, steady: bool = False) -> dict[str, Any]:
         """What ffmpeg is told of the encoder: both H.264 High, 4:2:0, a key frame each two seconds, capped alike."""
-        capped = {"maxrate": self.maxrate, "bufsize": self.maxrate * 2, "g": self.fps * 2}
+        capped = {"maxrate": self.maxrate, "bufsize": self.maxrate * _BUFFER_SECONDS, "g": self.fps * 2}
         if self.encoder == "nvenc":
             return {
                 "vcodec": "h264_nvenc", "preset": _NVENC[self.preset], "rc": "vbr", "cq": self.crf + _NVENC_CQ_OFFSET,
@@ -193,3 +198,18 @@ def still(
     target = ffmpeg.output(stream, "still.jpg", vframes=1, vcodec="mjpeg", **{"q:v": 3}, fflags="+bitexact")
     process.run(process.command(target, options=("-loglevel", "error")), cwd=folder, data=bytes(frame), fonts=fonts)
     (folder / "still.jpg").replace(out)
+
+
+def smaller(picture: Path, out: Path, *, height: int) -> None:
+    """A JPEG scaled to `height` (pixels, even), as a JPEG."""
+    large = cv2.imread(str(picture))
+    if large is None:
+        raise ChimeraError("INTERNAL", f"{picture.name} cannot be read again", {"file": picture.name})
+    width = max(round(large.shape[1] * height / large.shape[0] / 2) * 2, 2)
+    small = cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA)
+    whole, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 92])
+    if not whole:
+        raise ChimeraError("INTERNAL", f"{out.name} cannot be written", {"file": out.name})
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    temporary.write_bytes(data.tobytes())
+    temporary.replace(out)

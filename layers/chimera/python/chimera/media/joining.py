@@ -49,7 +49,13 @@ def _escaped(text: str) -> str:
 
 
 def join(
-    segments: Sequence[Path], seconds: Sequence[float], sound: Path, *, folder: Path, out: Path, extras: Extras | None = None
+    segments: Sequence[Path],
+    seconds: Sequence[float],
+    sound: Path,
+    *,
+    folder: Path,
+    out: Path,
+    extras: Extras | None = None,
 ) -> None:
     """Joins segments and sound, index in front (faststart), atomically.
 

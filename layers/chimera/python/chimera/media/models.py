@@ -12,7 +12,8 @@ from chimera.media.layers import Area, CaptionLook, Layer
 
 Aspect = Literal["9:16", "16:9", "1:1"]
 HeightPreset = Literal["360p", "720p", "1080p", "4k"]
-QualityPreset = Literal["draft", "standard", "high"]
+# `preview` is half of the frame in each direction, for looking at timing and layout; nothing is published at it.
+QualityPreset = Literal["preview", "draft", "standard", "high"]
 
 # The short side in pixels; 360p is for previews and tests, nothing is published at it.
 SHORT_SIDE: dict[str, int] = {"360p": 360, "720p": 720, "1080p": 1080, "4k": 2160}
@@ -153,8 +154,9 @@ class RenderJob(Frozen):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height of the video in pixels."""
-        return frame_size(self.aspect, self.height)
+        """Width and height of the video in pixels; a preview's are half of them."""
+        width, height = frame_size(self.aspect, self.height)
+        return (width // 4 * 2, height // 4 * 2) if self.quality_preset == "preview" else (width, height)
 
 
 class RenderResult(Frozen):

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import cv2
-import numpy as np
 
 from chimera.errors import ChimeraError
-from chimera.media import audio, captions, encode
+from chimera.media import audio, captions, encode, segments
 from chimera.media.cues import Cue
 from chimera.media.fonts import drawable, font_file
 from chimera.media.layout import Layout, layout_of
 from chimera.media.models import RenderJob
-from chimera.media.music import RATE, Samples
 from chimera.media.text import clean, without_emoji
 from chimera.media.theme import theme_for
-from chimera.media.timeline import Clip, Timeline, build
+from chimera.media.timeline import Timeline, build
 from chimera.media.typeset import Page, page_of, typeset
 
 MAX_SECONDS = 600.0
-# Part of every segment's key: raise it when frames would come out differently for the same job.
-VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -38,10 +30,9 @@ class Plan:
     layout: Layout
     page: Page
     cues: tuple[tuple[Cue, ...], ...]
-    voices: tuple[Samples, ...]
     settings: encode.VideoSettings
     overlays: tuple[str, ...]
-    keys: tuple[str, ...]
+    segments: tuple[segments.Segment, ...]
 
     @property
     def chapters(self) -> tuple[tuple[float, str], ...]:
@@ -53,10 +44,10 @@ def make_plan(job: RenderJob, encoder: encode.Encoder) -> Plan:
     """Lays the job out. Raises `VALIDATION_FAILED` for inputs that cannot be read, `VIDEO_TOO_LONG` over 600 s."""
     layout = layout_of(job.aspect, job.platform)
     theme = job.theme or theme_for(job.seed)
-    voices = tuple(audio.decode(s.audio) if s.audio is not None else np.zeros(0, dtype=np.float32) for s in job.scenes)
+    voices = tuple(audio.length(s.audio) if s.audio is not None else 0.0 for s in job.scenes)
     for family in (theme.display, theme.text):
         font_file(family)  # a file that is no font is said before anything is made
-    timeline = build(job, tuple(len(v) / RATE for v in voices), layout)
+    timeline = build(job, voices, layout)
     if timeline.seconds > MAX_SECONDS:
         raise ChimeraError(
             "VIDEO_TOO_LONG",
@@ -67,48 +58,10 @@ def make_plan(job: RenderJob, encoder: encode.Encoder) -> Plan:
     cues = tuple(clip.cues for clip in timeline.clips)
     settings = encode.VideoSettings.plan(
         size=job.size, fps=job.fps, quality=job.quality_preset, seconds=timeline.seconds, max_bytes=job.max_bytes,
-        encoder=encoder,
+        encoder=encoder, pieces=2 * len(timeline.clips),
     )  # fmt: skip
     overlays = tuple(typeset(c, c.cues, page, look=timeline.captions) for c in timeline.clips)
-    pictures = [_picture_hash(clip.scene.image) for clip in timeline.clips]
-    keys = tuple(
-        _key(clip, timeline.clips[i - 1] if i else None, pictures, overlays[i], settings, theme.model_dump_json())
-        for i, clip in enumerate(timeline.clips)
-    )
-    return Plan(job, timeline, layout, page, cues, voices, settings, overlays, keys)
-
-
-def _picture_hash(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        return sha256(path)
-    except OSError as error:
-        raise ChimeraError(
-            "VALIDATION_FAILED",
-            f"the scene's picture {path.name} cannot be read: {error.strerror}",
-            {"file": path.name},
-        ) from error
-
-
-def _key(
-    clip: Clip, before: Clip | None, pictures: list[str], overlay: str, settings: encode.VideoSettings, theme: str
-) -> str:
-    """The hash of all that a segment's frames depend on."""
-    made_of: dict[str, Any] = {
-        "version": VERSION, "frames": clip.frames, "motion": clip.motion.model_dump(), "picture": pictures[clip.index],
-        "scrim": clip.scene.scrim, "overlay": hashlib.sha256(overlay.encode("utf-8", "surrogatepass")).hexdigest(),
-        "settings": settings.key(), "theme": theme, "opencv": cv2.__version__,
-    }  # fmt: skip
-    if before is not None and clip.transition_frames:
-        made_of["before"] = [
-            before.frames,
-            before.motion.model_dump(),
-            pictures[before.index],
-            before.scene.scrim,
-            clip.transition_frames,
-        ]
-    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:32]
+    return Plan(job, timeline, layout, page, cues, settings, overlays, segments.cut(timeline, overlays, settings))
 
 
 def write_captions(plan: Plan, work_dir: Path) -> tuple[Path, Path, Path]:

@@ -143,7 +143,7 @@ def reading(
         broken = error
         raise
     finally:
-        if broken is not None and not isinstance(broken, _Short):
+        if broken is not None and not isinstance(broken, _ShortError):
             child.kill()
         if child.stdout is not None:
             child.stdout.close()
@@ -151,13 +151,13 @@ def reading(
         for thread in threads:
             thread.join()
         _forget(child)
-        if failed and (broken is None or isinstance(broken, _Short)):
+        if failed and (broken is None or isinstance(broken, _ShortError)):
             raise failed[0]
-        if broken is None or isinstance(broken, _Short):
+        if broken is None or isinstance(broken, _ShortError):
             _check(child.returncode, b"".join(tail).decode("utf-8", "replace"))
 
 
-class _Short(ChimeraError):
+class _ShortError(ChimeraError):
     """A stream that ended too early: the child's own words say why, if it has any."""
 
 
@@ -169,7 +169,7 @@ def read_exactly(pipe: Any, into: memoryview) -> None:
         if not count:
             if _stopping.is_set():
                 raise _stopped()
-            raise _Short("INTERNAL", "ffmpeg gave less than was asked for", {"reason": "ffmpeg"})
+            raise _ShortError("INTERNAL", "ffmpeg gave less than was asked for", {"reason": "ffmpeg"})
         at += count
 
 

@@ -1,8 +1,8 @@
-"""Renders a job: timeline, captions, segments side by side, sound, joining; a killed render goes on where it was.
+"""Renders a job: timeline, captions, segments, sound, joining; a killed render goes on where it was.
 
-Each scene is a segment whose file is named by the hash of all it is made of. What exists is used again, so a resume
-costs only what is missing and a changed line costs one scene (and its neighbour's dissolve). Where the folder does not
-outlive the machine, `Checkpoints` keep the segments elsewhere.
+Each scene is two segments, its way in and the rest, whose files are named by the hash of all they are made of. What
+exists is used again, so a resume costs only what is missing and a changed line costs one scene (and the next one's way
+in). Where the folder does not outlive the machine, `Checkpoints` keep the segments elsewhere.
 """
 
 from __future__ import annotations
@@ -19,19 +19,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
-import numpy as np
 
 from chimera.errors import ChimeraError
-from chimera.media import audio, captions, effects, encode, mixing, process
+from chimera.media import audio, captions, encode, joining, lettering, process, segments, sound
+from chimera.media.composing import Stage
 from chimera.media.fonts import write_fontconfig
-from chimera.media.frames import Background, clip_frames, load
 from chimera.media.models import RenderJob, RenderResult, SoundUse
-from chimera.media.music.bed import OURS, from_file, generated
-from chimera.media.music.moods import mood_for
-from chimera.media.music.samples import Stems
 from chimera.media.plan import Plan, make_plan, sha256, warnings_of, write_captions
+from chimera.media.segments import Segment
 from chimera.media.text import clean
-from chimera.media.timeline import Clip
 from chimera.media.typeset import typeset
 
 _THUMBNAIL_AT = 1.6
@@ -76,23 +72,21 @@ def render(
         plan = make_plan(job, encode.choose_encoder(encoder))
         progress(0.02)
         fonts = write_fontconfig(work_dir / "fonts", (plan.page.theme.display, plan.page.theme.text))
-        paths = [segments_dir / f"{key}.mp4" for key in plan.keys]
+        paths = [segments_dir / segment.name for segment in plan.segments]
         if checkpoints is not None:
             checkpoints.restore([path.name for path in paths if not path.exists()], segments_dir)
         reused = sum(path.exists() for path in paths)
         with tempfile.TemporaryDirectory(prefix="render-", dir=work_dir) as scratch:
             loudness, music = _make(plan, paths, Path(scratch), fonts, progress, checkpoints)
+            srt, vtt, ass_path = write_captions(plan, work_dir)
             video = work_dir / "video.mp4"
-            encode.join(
-                paths,
-                [c.frames / job.fps for c in plan.timeline.clips],
-                Path(scratch) / "sound.m4a",
-                folder=segments_dir,
-                out=video,
-            )
+            joining.join(
+                paths, [segment.frames / job.fps for segment in plan.segments], Path(scratch) / "sound.m4a",
+                folder=segments_dir, out=video, extras=_extras(plan, srt),
+            )  # fmt: skip
             progress(0.97)
             thumbnail, poster = _stills(plan, Path(scratch), fonts, work_dir)
-        srt, vtt, ass_path = write_captions(plan, work_dir)
+        segments.prune(segments_dir, [path.name for path in paths])
         size = video.stat().st_size
         if size > job.max_bytes:
             video.unlink()
@@ -116,40 +110,15 @@ def render(
     return result
 
 
-class _Pictures:
-    """Loads each background once, on first use, and lets it go when no clip needs it any more."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._lock = threading.Lock()
-        self._held: dict[int, Background] = {}
-        self._left = [2] * len(plan.timeline.clips)
-
-    def get(self, index: int) -> Background:
-        with self._lock:
-            found = self._held.get(index)
-            if found is None:
-                scene = self._plan.timeline.clips[index].scene
-                found = load(scene.image, frame=self._plan.job.size, theme=self._plan.page.theme, scrim=scene.scrim)
-                self._held[index] = found
-            return found
-
-    def done(self, *indices: int) -> None:
-        with self._lock:
-            for index in indices:
-                self._left[index] -= 1
-                if self._left[index] <= 0:
-                    self._held.pop(index, None)
-
-
 def _make(
     plan: Plan, paths: list[Path], scratch: Path, fonts: Path, progress: Progress, checkpoints: Checkpoints | None
 ) -> tuple[audio.Loudness, tuple[SoundUse, ...]]:
-    """Encodes the missing segments and the sound, as many at a time as there are cores."""
-    clips, pictures = plan.timeline.clips, _Pictures(plan)
+    """Encodes the missing segments and the sound. An encoder uses two cores, so half as many run at a time."""
+    missing = [(s, path) for s, path in zip(plan.segments, paths, strict=True) if not path.exists()]
+    workers = max(_cores() // 2, 1)
+    stage = Stage(plan.timeline, kept=2 * workers)
     counted = threading.Lock()
-    frames_left = sum(c.frames for c, path in zip(clips, paths, strict=True) if not path.exists())
-    frames_all, frames_done = max(frames_left, 1), 0
+    frames_all, frames_done = max(sum(segment.frames for segment, _ in missing), 1), 0
     cv2.setNumThreads(1)
 
     def ticking(frames: Iterable[Any]) -> Iterable[Any]:
@@ -161,29 +130,20 @@ def _make(
             if number % 15 == 0:
                 progress(0.02 + 0.92 * frames_done / frames_all)
 
-    def make_segment(clip: Clip) -> None:
-        before = (pictures.get(clip.index - 1), clips[clip.index - 1]) if clip.transition_frames else None
-        frames = clip_frames(clip, pictures.get(clip.index), before, size=plan.job.size)
-        encode.segment(
-            ticking(frames), plan.overlays[clip.index], settings=plan.settings, folder=scratch / f"clip-{clip.index}",
-            fonts=fonts, out=paths[clip.index],
-        )  # fmt: skip
+    def make_segment(segment: Segment, path: Path) -> None:
+        _encode(plan, segment, stage, ticking, folder=scratch / segment.key, fonts=fonts, out=path)
+        shutil.rmtree(scratch / segment.key, ignore_errors=True)
         if checkpoints is not None:
-            checkpoints.keep(paths[clip.index])
-        pictures.done(clip.index, *([clip.index - 1] if clip.index else []))
+            checkpoints.keep(path)
 
-    missing = [clip for clip, path in zip(clips, paths, strict=True) if not path.exists()]
-    pool = ThreadPoolExecutor(max_workers=max(_cores(), 1), thread_name_prefix="segment")
+    pool = ThreadPoolExecutor(max_workers=workers + 1, thread_name_prefix="segment")
     try:
-        sound = pool.submit(_make_sound, plan, scratch / "sound.m4a", scratch.parent / "music")
-        # the longest first: the last ones to finish are then short
-        futures: list[Future[Any]] = [
-            pool.submit(make_segment, c) for c in sorted(missing, key=lambda c: (-c.frames, c.index))
-        ]
-        done, _ = wait([sound, *futures], return_when=FIRST_EXCEPTION)
+        heard = pool.submit(sound.make, plan.timeline, scratch / "sound.m4a")
+        lanes: list[Future[Any]] = [pool.submit(_each, make_segment, part) for part in _shared(missing, workers)]
+        done, _ = wait([heard, *lanes], return_when=FIRST_EXCEPTION)
         for future in done:
             future.result()
-        return sound.result()
+        return heard.result()
     except BaseException:
         process.stop_children()  # whoever stops us (SIGTERM, Ctrl-C, an error) does not wait for half a segment
         raise
@@ -191,46 +151,58 @@ def _make(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _make_sound(plan: Plan, out: Path, cache: Path) -> tuple[audio.Loudness, tuple[SoundUse, ...]]:
-    """Voice, bed and effects, mixed and mastered; the bed is kept in `cache` for a resume."""
-    job, clips, seconds = plan.job, plan.timeline.clips, plan.timeline.seconds
-    parts = [(c.start(job.fps) + c.voice_start, plan.voices[c.index]) for c in clips if c.index < len(plan.voices)]
-    voice = audio.polish(audio.voice_track(parts, seconds))
-    bed = _bed(job, seconds, cache)
-    if bed is None:
-        return audio.master(mixing.buses(voice, seed=job.seed, stems=None, effects=None).mixed(), out), ()
-    stems, music = bed
-    chosen = effects.choose(tuple(c.kind for c in clips), job.seed)
-    changes = tuple((c.start(job.fps), effect) for c, effect in zip(clips, chosen, strict=True))
-    sounds = effects.track(changes, seconds, job.seed)
-    mixed = mixing.buses(voice, seed=job.seed, stems=stems, effects=sounds).mixed()
-    used = [
-        SoundUse(kind="sound", name=name, author="Chimera", licence=OURS, source="chimera.media.effects", seed=job.seed)
-        for name in sorted({effect for effect in chosen if effect})
-    ]
-    return audio.master(mixed, out), (music, *used)
+def _encode(
+    plan: Plan,
+    segment: Segment,
+    stage: Stage,
+    ticking: Callable[[Iterable[Any]], Iterable[Any]],
+    *,
+    folder: Path,
+    fonts: Path,
+    out: Path,
+) -> None:
+    """Encodes a segment; its type is drawn by changes, or burned in where nearly every frame changes."""
+    script, fps = plan.overlays[segment.clip], plan.job.fps
+    by_changes = lettering.is_worth_it(script, fps=fps, first=segment.first, frames=segment.frames)
+    moving = plan.timeline.clips[segment.clip].scene.footage is not None
+    encode.segment(
+        ticking(stage.frames(segment, script=script if by_changes else None, folder=folder, fonts=fonts)),
+        None if by_changes else script, settings=plan.settings, folder=folder, fonts=fonts, out=out,
+        first=segment.first, steady=not moving and segment.first > 0,
+    )  # fmt: skip
 
 
-def _bed(job: RenderJob, seconds: float, cache: Path) -> tuple[Stems, SoundUse] | None:
-    if job.music == "off":
-        return None
-    if job.music_file is not None:
-        return from_file(job.music_file, seconds)
-    return generated(mood_for(job.tone) if job.music == "auto" else job.music, seconds, job.seed, cache)
+def _each(make: Callable[[Segment, Path], None], jobs: list[tuple[Segment, Path]]) -> None:
+    for segment, path in jobs:
+        make(segment, path)
+
+
+def _shared(missing: list[tuple[Segment, Path]], workers: int) -> list[list[tuple[Segment, Path]]]:
+    """The segments dealt out: stretches of neighbours, which share pictures, of about equal length."""
+    lanes: list[list[tuple[Segment, Path]]] = [[] for _ in range(workers)]
+    share = sum(segment.frames for segment, _ in missing) / workers
+    position = 0.0
+    for segment, path in missing:
+        lanes[min(int((position + segment.frames / 2) / share), workers - 1)].append((segment, path))
+        position += segment.frames
+    return [lane for lane in lanes if lane]
+
+
+def _extras(plan: Plan, srt: Path) -> joining.Extras:
+    soft = plan.timeline.captions.soft and srt.stat().st_size > 0
+    chapters = tuple((chapter.seconds, chapter.title) for chapter in plan.timeline.chapters)
+    return joining.Extras(plan.timeline.language, srt if soft else None, chapters)
 
 
 def _stills(plan: Plan, scratch: Path, fonts: Path, work_dir: Path) -> tuple[Path, Path]:
     """Thumbnail (full size) and poster (540 high at most on the short side): the title card without captions."""
-    clip = plan.timeline.clips[0]
-    at = min(_THUMBNAIL_AT, clip.seconds(plan.job.fps) * 0.6)
-    frame = np.empty(plan.job.size[0] * plan.job.size[1] * 3 // 2, np.uint8)
-    background = load(clip.scene.image, frame=plan.job.size, theme=plan.page.theme, scrim=clip.scene.scrim)
-    background.frame(frame, clip.motion, at * plan.job.fps / clip.frames, plan.job.size)
+    clip, fps = plan.timeline.clips[0], plan.job.fps
+    at = min(_THUMBNAIL_AT, clip.seconds(fps) * 0.6)
+    frame = Stage(plan.timeline).still(clip, round(at * fps))
     overlay = typeset(clip, (), plan.page, captions=False)
     thumbnail, poster = work_dir / "thumbnail.jpg", work_dir / "poster.jpg"
-    arguments = {"settings": plan.settings, "at": at, "folder": scratch / "still", "fonts": fonts}
-    encode.still(frame, overlay, out=thumbnail, **arguments)  # type: ignore[arg-type]
-    encode.still(frame, overlay, out=poster, height=plan.job.size[1] // 2 // 2 * 2, **arguments)  # type: ignore[arg-type]
+    encode.still(frame, overlay, settings=plan.settings, at=at, folder=scratch / "still", fonts=fonts, out=thumbnail)
+    encode.smaller(thumbnail, poster, height=plan.job.size[1] // 2 // 2 * 2)
     return thumbnail, poster
 
 

@@ -137,7 +137,7 @@ def _stacked(aspect: Aspect, safe: Area, left: float, right: float, middle: floa
         "title_motif": Area(x=middle - small / 2, y=first + (above - small) / 2, width=small, height=small),
         "headline": headline,
         "title": titled,
-        "body": Area(x=left, y=first, width=right - left, height=captions.y - gap - first),
+        "body": Area(x=left, y=first + 26, width=right - left, height=captions.y - gap - first - 26),
         "captions": captions,
         "source": source,
         "closing": Area(x=left, y=first + 20, width=right - left, height=foot - first - 20),

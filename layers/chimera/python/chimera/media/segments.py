@@ -70,7 +70,9 @@ def cut(timeline: Timeline, overlays: tuple[str, ...], settings: encode.VideoSet
             found.append(Segment(clip.index, 0, way_in, _key(made_of)))
         rest = clip.frames - way_in
         found.append(
-            Segment(clip.index, way_in, rest, _key({**shared, "seen": seen, "type": text, "first": way_in, "frames": rest}))
+            Segment(
+                clip.index, way_in, rest, _key({**shared, "seen": seen, "type": text, "first": way_in, "frames": rest})
+            )
         )
     return tuple(found)
 

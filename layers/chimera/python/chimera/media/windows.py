@@ -92,7 +92,8 @@ def footage_into(ground: Path, footage: Path, box: Box, *, size: tuple[int, int]
         _write(overlay, _straight(np.asarray(pixels, dtype=np.uint8)))
         over = ffmpeg.input(str(overlay)).filter("scale", out_color_matrix="bt709", out_range="tv")
         moving = ffmpeg.input(str(footage)).filter("pad", size[0], size[1], box.x, box.y)
-        stream = ffmpeg.overlay(moving, over.filter("format", "yuva444p"), 0, 0, format="yuv420").output(
+        laid = ffmpeg.filter([moving, over.filter("format", "yuva444p")], "overlay", 0, 0, format="yuv420")
+        stream = laid.output(
             str(out), vcodec="libx264", preset="ultrafast", crf=12, g=15, bf=0, r=fps, pix_fmt="yuv420p",
             color_primaries="bt709", color_trc="bt709", colorspace="bt709", color_range="tv", map_metadata=-1, an=None,
         )  # fmt: skip
@@ -135,7 +136,9 @@ def _straight(pixels: Pixels) -> Pixels:
 def _read(path: Path) -> Pixels:
     picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
-        raise ChimeraError("VALIDATION_FAILED", f"{path.name[:80]}: got bytes that are no picture, expected PNG or JPEG")
+        raise ChimeraError(
+            "VALIDATION_FAILED", f"{path.name[:80]}: got bytes that are no picture, expected PNG or JPEG"
+        )
     return np.asarray(picture, dtype=np.uint8)
 
 

@@ -114,7 +114,7 @@ def trial(
             template={"name": resolved.pack.name, "version": str(resolved.pack.version)},
         ),
     }
-    answer = _ask_worker(request, resolved, limits)
+    answer = _evaluated(request, resolved, limits)
     own = regions[resolved.reference]
     storyboard = _storyboard(answer, resolved, wish, params, own)
     return storyboard, misplaced(storyboard, answer["scenes"], own, resolved), answer["scenes"]
@@ -226,13 +226,24 @@ def _roots(resolved: Resolved) -> list[str]:
 # --- the worker
 
 
-def _ask_worker(request: dict[str, Any], resolved: Resolved, limits: Limits) -> dict[str, Any]:
-    label = resolved.pack.document.file
+def _evaluated(request: dict[str, Any], resolved: Resolved, limits: Limits) -> dict[str, Any]:
+    """What the worker made of the request; what it refused is told at the template's own lines."""
+    answer = ask_worker(request, resolved.pack.document.file, limits)
+    if "error" in answer:
+        wrong = answer["error"]
+        document = resolved.packs[wrong["pack"]].document
+        raise ProblemsError([document.problem(tuple(wrong["path"]), wrong["message"], wrong["fix"])])
+    result: dict[str, Any] = answer["ok"]
+    return result
+
+
+def ask_worker(request: dict[str, Any], label: str, limits: Limits) -> dict[str, Any]:
+    """The worker's answer: `{"ok": …}` or `{"error": …}`. Raises `ProblemsError` where a limit was reached."""
 
     def over(what: str, fix: str) -> ProblemsError:
         return ProblemsError([Problem(label, 0, 0, "", what, fix)])
 
-    # -I would hide the layer's folder on Lambda, which is on the path by PYTHONPATH only; this is the same, with the path given.
+    # -I would hide the layer's folder on Lambda, which is on the path by PYTHONPATH only; this is the same, the path given.
     command = [sys.executable, "-s", "-P", "-B", "-m", WORKER]
     environment = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONHASHSEED": "0"}
     try:
@@ -249,30 +260,25 @@ def _ask_worker(request: dict[str, Any], resolved: Resolved, limits: Limits) -> 
         raise over(f"it was not done after {limits.wall_seconds:g} s", "look for a loop without end") from None
     if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         raise over(f"it used more than {limits.cpu_seconds} s of computing time", "look for a loop without end")
+    memory = f"it used more than {limits.memory_bytes // 1_000_000} MB"
+    smaller = "make its texts and lists smaller"
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
         text = done.stderr.decode("utf-8", "replace")
         if "MemoryError" in text or done.returncode in (-signal.SIGSEGV, -signal.SIGABRT):
-            raise over(
-                f"it used more than {limits.memory_bytes // 1_000_000} MB", "make its texts and lists smaller"
-            ) from None
+            raise over(memory, smaller) from None
         raise ChimeraError(
             "INTERNAL", f"the template worker ended with {done.returncode}", {"stderr": text[-1500:]}
         ) from None
     if "limit" in answer:
         what = {
-            "memory": f"it used more than {limits.memory_bytes // 1_000_000} MB",
+            "memory": memory,
             "depth": "its expressions are nested too deeply",
             "output": f"its storyboard is larger than {limits.output_bytes:,} bytes",
         }[answer["limit"]]
-        raise over(what, "make its texts and lists smaller")
-    if "error" in answer:
-        wrong = answer["error"]
-        document = resolved.packs[wrong["pack"]].document
-        raise ProblemsError([document.problem(tuple(wrong["path"]), wrong["message"], wrong["fix"])])
-    result: dict[str, Any] = answer["ok"]
-    return result
+        raise over(what, smaller)
+    return answer
 
 
 # --- what came back

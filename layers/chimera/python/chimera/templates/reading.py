@@ -82,7 +82,8 @@ class _Reader:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
             said = str(error.problem or error.context or "not YAML")
-            raise _wrong(self._file, line, column, f"not YAML: {said}", _advice(said)) from None
+            source = text.splitlines()[line - 1 : line]
+            raise _wrong(self._file, line, column, f"not YAML: {said}", _advice("".join(source))) from None
         except yaml.reader.ReaderError as error:
             line = text.encode("utf-8")[: error.position].count(b"\n") + 1
             raise _wrong(self._file, line, 1, "a control character stands in the file", "remove it") from None
@@ -135,7 +136,11 @@ class _Reader:
         found: dict[str, Any] = {}
         while type(event := next(events)).__name__ != "MappingEndEvent":
             if type(event).__name__ != "ScalarEvent":
-                raise self._at(event, "a key must be a plain word", "write `key: value`; quote `{{ … }}` values")
+                raise self._at(
+                    event,
+                    "a key must be a plain word",
+                    "a value that begins with {{ needs quotes around it; else write `key: value`",
+                )
             key = str(event.value)
             if key in found:
                 line = self._keys[(*path, key)][0]
@@ -175,8 +180,8 @@ class _Reader:
         return _wrong(self._file, event.start_mark.line + 1, event.start_mark.column + 1, message, fix)
 
 
-def _advice(said: str) -> str:
-    if "tab" in said or "\\t" in said:
+def _advice(line: str) -> str:
+    if "\t" in line:
         return "indent with spaces"
     return "check indentation and quotes: a value that begins with {{ needs quotes around it"
 

@@ -103,6 +103,8 @@ class Expressions:
             if found is None:
                 found = self._made[key] = make()
             return plain(found(scope))
+        except ExpressionError:
+            raise
         except UndefinedError as error:
             raise ExpressionError(str(error.message or error)) from None
         except TemplateSyntaxError as error:
@@ -115,7 +117,7 @@ class Expressions:
             raise ExpressionError(f"{type(error).__name__}: {str(error)[:200]}") from None
 
     def _single(self, inner: str) -> Callable[[Mapping[str, Any]], Any]:
-        check_text("{{" + inner + "}}")
+        parsed(self.env, "{{" + inner + "}}")
         compiled = self.env.compile_expression(inner, undefined_to_none=False)
         return lambda scope: compiled(**scope)
 

@@ -42,6 +42,8 @@ def main() -> int:
     import difflib  # noqa: F401
     import unicodedata  # noqa: F401
 
+    import jinja2.debug  # noqa: F401
+
     Expansion.warm()
     lock_down(request["limits"])
     try:

@@ -58,11 +58,13 @@ def bill_of_materials(
         if scene.audio is not None:  # a scene may be silent
             items.append(_made("voice", spoken["audio"], voice, spoken, scene.audio, scene.narration, files))
     for scene, painted in zip(job.scenes, pictures["scenes"], strict=True):
-        for kind, path in (("picture", scene.image), ("footage", scene.footage)):
-            if path is not None:
-                name = painted["image" if kind == "picture" else "footage"]
-                items.append(_made(kind, name, pictures, painted, path, scene.visual_prompt, files))
-    if job.outro_image is not None and has_plain_outro(job):
+        # footage comes with a still of itself, which is not shown
+        kind, path = ("picture", scene.image) if scene.footage is None else ("footage", scene.footage)
+        if path is not None:
+            name = painted["image" if kind == "picture" else "footage"]
+            items.append(_made(kind, name, pictures, painted, path, scene.visual_prompt, files))
+    shown = {scene.image for scene in job.scenes if scene.footage is None}
+    if job.outro_image is not None and has_plain_outro(job) and job.outro_image not in shown:
         outro = pictures["outro"]
         items.append(_made("picture", outro["image"], pictures, outro, job.outro_image, "", files))
     if job.logo is not None:

@@ -37,12 +37,12 @@ class Part:
 
 
 def parts_of(speakers: Sequence[str], choices: Mapping[str, VoiceChoice]) -> list[Part]:
-    """A part for each role that speaks, in the order of their first words.
+    """A part for each role that speaks, in the order of their first words; "" speaks in no scene.
 
     A role that the persona does not know takes the narrator's provider, speed and pauses, and a voice of its own unless
     it is the only one that speaks.
     """
-    roles = list(dict.fromkeys(speakers))
+    roles = [role for role in dict.fromkeys(speakers) if role]
     places: dict[str, int] = {}
     for role in sorted(roles, key=lambda r: (_RANK.get(r, 2), r != NARRATOR, r)):
         wanted = _RANK.get(role, 0)

@@ -109,7 +109,9 @@ def render_content(
         progress(1.0)
         return known
     scope, limit = made.scope, worst_case(made, "render")
-    with metered(made.media, scope.prefix, "render", gigabytes=4, purse=purse, worst_case_micros=limit) as meter:
+    with metered(
+        made.media, scope.prefix, "render", gigabytes=4, purse=purse, worst_case_micros=limit, attempt=scope.attempt
+    ) as meter:
 
         def onward(part: float) -> None:
             meter.checkpoint()
@@ -221,7 +223,9 @@ def inspect_content(made: MadeContent, purse: Purse) -> dict[str, Any]:
     scope, limit = made.scope, worst_case(made, "inspect")
     video = made.media.fetch(render["files"]["video"]["key"], Path("video.mp4"))
     vtt = made.media.fetch(render["files"]["vtt"]["key"], Path("captions.vtt"))
-    with metered(made.media, scope.prefix, "inspect", gigabytes=2, purse=purse, worst_case_micros=limit):
+    with metered(
+        made.media, scope.prefix, "inspect", gigabytes=2, purse=purse, worst_case_micros=limit, attempt=scope.attempt
+    ):
         report = inspect(
             video,
             vtt=vtt,

@@ -81,17 +81,26 @@ def metered(
     gigabytes: float,
     purse: Purse | None = None,
     worst_case_micros: int = 0,
+    attempt: int = 0,
 ) -> Iterator[Meter]:
     """Measure a step and keep its line, also when the step fails; another attempt adds to a line that was cut off.
 
     With a purse (every step after the approval has one) the step's worst case is drawn before it begins, and corrected
     to what was measured when it ends, well or not. A kill or SIGTERM leaves the draw: the next attempt goes on under it.
+    `attempt`: the production's own (`Scope.attempt`). A step that is done again with another seed is another call with a
+    worst case of its own.
     """
     with ExitStack() as stack:
         call = None
         if purse is not None:
             drawn = purse.call(
-                step, worst_case_micros, ITEM, quantity="0", unit=UNIT, category="compute", repeatable=True
+                f"{step}/seed-{attempt}" if attempt else step,
+                worst_case_micros,
+                ITEM,
+                quantity="0",
+                unit=UNIT,
+                category="compute",
+                repeatable=True,
             )
             call = stack.enter_context(drawn)
         name = call.call_id if call else step

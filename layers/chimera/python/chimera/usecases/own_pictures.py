@@ -82,9 +82,7 @@ def own_assets(
     return found
 
 
-def _files(
-    entry: str, tenant_id: str, media: MediaStore, allow_files: bool
-) -> list[tuple[str, Path, str]]:
+def _files(entry: str, tenant_id: str, media: MediaStore, allow_files: bool) -> list[tuple[str, Path, str]]:
     """(name, path, key) of each file that an entry names."""
     kind, _, rest = entry.partition(":")
     if kind == "file":
@@ -107,7 +105,8 @@ def _on_disk(path: Path, entry: str) -> list[Path]:
             names = sorted((p for p in path.iterdir() if _wanted(p.name) and not p.is_symlink()), key=_natural)
             if not names:
                 raise ChimeraError(
-                    "VALIDATION_FAILED", f"assets: {entry[:120]!r} holds no picture and no footage; expected one or more"
+                    "VALIDATION_FAILED",
+                    f"assets: {entry[:120]!r} holds no picture and no footage; expected one or more",
                 )
             return names[:MOST_FILES]
         if not path.is_file():
@@ -169,7 +168,9 @@ def _looked_at(files: list[tuple[str, Path, str]], given: Given, entry: str, lef
             continue
         if what.container in {"wav", "mp3", "flac", "ogg", "aac"}:
             if len(files) == 1:
-                raise ChimeraError("VALIDATION_FAILED", f"assets: {entry[:120]!r} is sound; expected pictures or footage")
+                raise ChimeraError(
+                    "VALIDATION_FAILED", f"assets: {entry[:120]!r} is sound; expected pictures or footage"
+                )
             left_out.append(f"{name[:120]}: sound is no picture")
             continue
         footage = what.family == "film"

@@ -12,7 +12,7 @@ from chimera.media.layers import Area
 from chimera.media.models import SceneSpec, Theme
 from chimera.media.theme import theme_for
 from chimera.ports import PictureMaker
-from chimera.templates.storyboard import PictureWish, StoryScene, Storyboard
+from chimera.templates.storyboard import PictureWish, Storyboard, StoryScene
 from chimera.usecases.own_pictures import OwnAsset
 
 SLOW_WPM = 140
@@ -81,7 +81,9 @@ def asked_of(brief: Brief, storyboard: Storyboard | None, *, seed: int, seeks: b
 def _of_story(index: int, scene: StoryScene, brief: Brief, board: Storyboard) -> PictureAsk:
     at = scene.brief_scene
     prompt = brief.scenes[at].visual_prompt if at is not None and at < len(brief.scenes) else ""
-    spec = SceneSpec(narration=scene.narration, on_screen_text=scene.on_screen_text, visual_prompt=scene.picture.prompt or prompt)
+    spec = SceneSpec(
+        narration=scene.narration, on_screen_text=scene.on_screen_text, visual_prompt=scene.picture.prompt or prompt
+    )
     areas = [layer.box for layer in scene.layers if layer.kind in _TYPE]
     if scene.narration and board.captions.style != "off" and not board.captions.soft:
         areas.append(board.captions.box)
@@ -108,7 +110,9 @@ def generator_prompt(ask: PictureAsk, *, tone: str, theme: Theme) -> str:
     return prompt.encode("utf-8")[:LONGEST_PROMPT].decode("utf-8", "ignore")
 
 
-def share_out(asks: Sequence[PictureAsk], own: Sequence[OwnAsset]) -> tuple[dict[int, list[tuple[OwnAsset, float]]], dict[int, str]]:
+def share_out(
+    asks: Sequence[PictureAsk], own: Sequence[OwnAsset]
+) -> tuple[dict[int, list[tuple[OwnAsset, float]]], dict[int, str]]:
     """Which of the user's own files each scene may take, the best first with its fit, and why an asked one is missing.
 
     A name or number that the template gives comes first. Then the best pairs at or above the threshold, each file once.
@@ -153,7 +157,9 @@ def _fit(ask: PictureAsk, asset: OwnAsset) -> float:
     return fit(wish=ask.prompt, sentence=ask.spec.narration, text=asset.text)
 
 
-def allowed_makers(makers: Mapping[str, PictureMaker], named: Sequence[str], *, paid_pictures: bool) -> list[PictureMaker]:
+def allowed_makers(
+    makers: Mapping[str, PictureMaker], named: Sequence[str], *, paid_pictures: bool
+) -> list[PictureMaker]:
     """The generators that a persona names, in its order; with the setting all of them; only those whose key is set."""
     chosen = [makers[name] for name in named if name in makers]
     if paid_pictures:

@@ -99,7 +99,13 @@ class Finder:
     def search(self, asks: Sequence[PictureAsk]) -> None:
         """Ask every library for every scene that has nothing of the user's own, at the same time; reserve the best offers."""
         open_asks = [a for a in asks if a.sought and not self.own.get(a.index)]
-        jobs = [(a, library, want) for a in open_asks for want in _wants(a) for library in self.libraries if want in library.delivers]
+        jobs = [
+            (a, library, want)
+            for a in open_asks
+            for want in _wants(a)
+            for library in self.libraries
+            if want in library.delivers
+        ]
         with ThreadPoolExecutor(max_workers=WORKERS) as pool:
             answers = list(pool.map(lambda job: self._offers(*job), jobs))
         for (ask, library, _), found in zip(jobs, answers, strict=True):
@@ -184,7 +190,10 @@ class Finder:
                     "source": str(getattr(maker, "source", "")), "prompt": prompt,
                 }  # fmt: skip
                 entry = self._try(
-                    ask, maker.name, lambda maker=maker: self._made(ask, maker, prompt, work), facts  # type: ignore[misc]
+                    ask,
+                    maker.name,
+                    lambda maker=maker: self._made(ask, maker, prompt, work),
+                    facts,  # type: ignore[misc]
                 )
                 if entry:
                     return entry
@@ -237,12 +246,16 @@ class Finder:
         corner = ask.wish.corner if ask.wish else 0.0
         if sniff(source).family == "picture":
             if window is None:
-                done = prepare_picture(source, size=picture_size(self.size), out=self.folder / image, background=self.theme.background)
+                done = prepare_picture(
+                    source, size=picture_size(self.size), out=self.folder / image, background=self.theme.background
+                )
             else:
                 image = f"{ask.name}.png"
                 box = window_box(window, corner, self.size, margin=True)
                 inner = self.folder / f"inner-{ask.name}.png"
-                done = prepare_picture(source, size=(box.width, box.height), out=inner, background=self.theme.background)
+                done = prepare_picture(
+                    source, size=(box.width, box.height), out=inner, background=self.theme.background
+                )
                 set_into(self.ground(ask), inner, box, self.folder / image)
             return {"image": image}, done.hash, done.upscale
         name = f"{ask.name}.mp4"

@@ -43,7 +43,14 @@ def shown_before(media: MediaStore, tenant_id: str, persona_id: str, content_id:
 
 
 def keep_shown(
-    media: MediaStore, tenant_id: str, persona_id: str, content_id: str, *, hashes: Sequence[int], opening: str, now: datetime
+    media: MediaStore,
+    tenant_id: str,
+    persona_id: str,
+    content_id: str,
+    *,
+    hashes: Sequence[int],
+    opening: str,
+    now: datetime,
 ) -> None:
     """Enter what this content shows; again is the same file."""
     if not _sound(persona_id):

@@ -55,7 +55,13 @@ def paint(made: MadeContent, canvases: Mapping[str, Any], purse: Purse, rules: P
     made.write("pictures", "pictures.json", result)
     hashes = [int(scene["phash"], 16) for scene in result["scenes"] if scene["provider"] != job.painter.name]
     keep_shown(
-        media, scope.tenant_id, job.persona_id, scope.content_id, hashes=hashes, opening=result["opening"], now=rules.now()
+        media,
+        scope.tenant_id,
+        job.persona_id,
+        scope.content_id,
+        hashes=hashes,
+        opening=result["opening"],
+        now=rules.now(),
     )
     return summary(result, reused=False)
 
@@ -83,14 +89,18 @@ class _Job:
         persona = ask["persona"]
         guidelines = BrandGuidelines.model_validate(persona["brand_guidelines"])
         seed = int(ask["material"]["seed"]) + made.scope.attempt
-        painters = sorted((c for c in canvases.values() if hasattr(c, "paint")), key=lambda c: (getattr(c, "priority", 100), c.name))
+        painters = sorted(
+            (c for c in canvases.values() if hasattr(c, "paint")), key=lambda c: (getattr(c, "priority", 100), c.name)
+        )
         if not painters:
             raise ChimeraError("NOT_FOUND", "no canvas that paints cards is installed", {"kind": "canvases"})
         makers = {name: c for name, c in canvases.items() if hasattr(c, "make")}
         paid = (made.read_or_none("brief", "request.json") or {}).get("paid") or {}
         counted = int(paid.get("pictures", 0))
         able = allowed_makers(makers, guidelines.libraries, paid_pictures=rules.paid_pictures) if counted else []
-        libraries = [rules.libraries[n] for n in guidelines.libraries if n in rules.libraries and rules.libraries[n].ready]
+        libraries = [
+            rules.libraries[n] for n in guidelines.libraries if n in rules.libraries and rules.libraries[n].ready
+        ]
         board = made.read_or_none("brief", "storyboard.json")
         brief = made.brief()
         seeks = bool(options.assets or guidelines.assets or libraries or able)
@@ -136,7 +146,9 @@ class _Painting:
         every = [*job.asked.asks, *([job.asked.outro] if job.asked.outro else [])]
         wishes = [ask.wish or _plain_layout(ask) for ask in every]
         looks = getattr(job.painter, "looks", None)
-        self._looks = looks([a.spec for a in every], wishes, seed=job.seed, recent=self._before.openings) if looks else None
+        self._looks = (
+            looks([a.spec for a in every], wishes, seed=job.seed, recent=self._before.openings) if looks else None
+        )
         self._every = every
 
     def all(self) -> dict[str, Any]:

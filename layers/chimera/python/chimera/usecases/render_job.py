@@ -91,11 +91,10 @@ def _scene(
         return RenderScene(**shared, visual_prompt=scene.visual_prompt, scrim=picture.get("scrim") or 0.0)
     at = scene.brief_scene
     prompt = brief.scenes[at].visual_prompt if at is not None and at < len(brief.scenes) else ""
-    scrim = picture.get("scrim")
     return RenderScene(
         **shared,
         visual_prompt=scene.picture.prompt or prompt,
-        scrim=scene.picture.scrim if scrim is None else scrim,
+        scrim=scene.picture.scrim or picture.get("scrim") or 0.0,
         key=scene.key,
         marker=scene.marker,
         layers=scene.layers,

@@ -74,7 +74,6 @@ def speak(
     guidelines = BrandGuidelines.model_validate(persona["brand_guidelines"])
     lines = _lines(made)
     parts = parts_of([line.speaker if line.text else "" for line in lines], guidelines.voices)
-    parts = [part for part in parts if part.role]
     policy = policy or Policy()
     with tempfile.TemporaryDirectory(prefix="voice-") as scratch:
         folder = Path(scratch)
@@ -97,7 +96,8 @@ def speak(
             spoken = {part.role: stage.spoken(part, chains[part.role]) for part in parts}
             unspoken = unspoken_seconds(len(lines), has_outro=bool(brief.sources))
             _fit(stage, parts, spoken, brief.duration_seconds - unspoken)
-            scenes = [_scene(made, folder, index, line, spoken.get(line.speaker)) for index, line in enumerate(lines)]
+            by_scene = {n: spoken[part.role] for part in parts for n in part.scenes}
+            scenes = [_scene(made, folder, index, line, by_scene.get(index)) for index, line in enumerate(lines)]
         lead = spoken[parts[0].role]
         result = {
             "fingerprint": fingerprint,

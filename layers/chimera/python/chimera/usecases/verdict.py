@@ -45,7 +45,10 @@ def judge(made: MadeContent, checks: list[CheckProvider], purse: Purse) -> dict[
     render = made.read("reports", "render.json")
     technical = made.read_or_none("reports", "technical.json")
     prefix, limit = made.scope.prefix, worst_case(made, "judge")
-    with metered(made.media, prefix, "judge", gigabytes=0.5, purse=purse, worst_case_micros=limit) as meter:
+    this = made.scope.attempt
+    with metered(
+        made.media, prefix, "judge", gigabytes=0.5, purse=purse, worst_case_micros=limit, attempt=this
+    ) as meter:
         subject = Subject.model_validate(
             {
                 "title": brief.title,

@@ -9,8 +9,7 @@ import numpy as np
 import skia
 
 from chimera.media.layout import Layout
-from chimera.media.models import Theme
-from chimera.media.theme import mix, rgb, seeded
+from chimera.media.theme import rgb, seeded
 
 _HEAD = """
 uniform float2 res; uniform float2 focus; uniform float3 deep; uniform float3 body; uniform float3 glow; uniform float seed;
@@ -78,8 +77,8 @@ def paint_field(
     colours: tuple[str, str, str],
     seed: int,
 ) -> None:
-    """Fills the canvas; the field is computed at a quarter of the size, for it holds nothing fine."""
-    small_w, small_h = max(width // 4, 2), max(height // 4, 2)
+    """Fills the canvas; the field is computed at a fifth of the size, for it holds nothing fine."""
+    small_w, small_h = max(width // 5, 2), max(height // 5, 2)
     builder = skia.RuntimeShaderBuilder(_effect(field))
     builder.setUniform("res", [float(small_w), float(small_h)])
     builder.setUniform("focus", [focus[0] * small_w / width, focus[1] * small_h / height])

@@ -48,7 +48,12 @@ class CardCanvas:
         self._context = context
 
     def looks(
-        self, scenes: Sequence[SceneSpec], wishes: Sequence[PictureWish | None], *, seed: int, recent: Sequence[str] = ()
+        self,
+        scenes: Sequence[SceneSpec],
+        wishes: Sequence[PictureWish | None],
+        *,
+        seed: int,
+        recent: Sequence[str] = (),
     ) -> list[CardLook]:
         """A look for each scene of a video: neighbours differ in family and in ground, the first from the `recent` ones."""
         return choose_looks(scenes, wishes, seed=seed, recent=recent)
@@ -152,7 +157,12 @@ def free_place(layout: Layout, taken: Sequence[Area]) -> tuple[float, float, flo
 
 
 def _motif(
-    s: Stage, look: CardLook, layout: Layout, kind: SceneKind, at: tuple[tuple[float, float], float], size: tuple[int, int]
+    s: Stage,
+    look: CardLook,
+    layout: Layout,
+    kind: SceneKind,
+    at: tuple[tuple[float, float], float],
+    size: tuple[int, int],
 ) -> None:
     """The families that stand an icon, a dial or a wall of icons on a shaded field."""
     (margin_x, margin_y), scale = at
@@ -198,7 +208,9 @@ def _glyph(scene: SceneSpec) -> str:
         figure = key_figure(text)
         if figure and len(figure.big) <= 4:
             return figure.big
-    words = re.findall(r"[^\W\d_]{3,}", clean(scene.on_screen_text) or clean(scene.visual_prompt) or clean(scene.narration))
+    words = re.findall(
+        r"[^\W\d_]{3,}", clean(scene.on_screen_text) or clean(scene.visual_prompt) or clean(scene.narration)
+    )
     letter = max(words, key=len)[0].upper() if words else ""
     return letter if letter and typeface("Montserrat", 900).unicharToGlyph(ord(letter)) else ""
 

@@ -63,7 +63,9 @@ def _rules(s: Stage, colour: str) -> None:
     left, top = s.x - s.radius * 1.12, s.y - s.radius * 1.13
     c.drawRect(skia.Rect.MakeXYWH(left, top, s.radius * 0.42, s.radius * 0.042), fill(colour))
     for at in range(4):
-        c.drawCircle(s.x + s.radius * (0.74 + 0.12 * at), top + 7, s.radius * 0.026, fill(p.ink, 0.9 if at == 0 else 0.35))
+        c.drawCircle(
+            s.x + s.radius * (0.74 + 0.12 * at), top + 7, s.radius * 0.026, fill(p.ink, 0.9 if at == 0 else 0.35)
+        )
     base = s.y + s.radius * 1.2
     c.drawLine(left, base, s.x + s.radius * 1.12, base, line(p.ink, 0.28, 2.5))
 
@@ -74,7 +76,8 @@ def split(s: Stage) -> None:
     c.drawRect(s.box, fill(p.ground))
     left, top, right, bottom = s.bleed
     lean = s.pick(-1, 1) * s.pick(0.0, 0.22, 0.4) * s.radius
-    flip = s.pick(True, False)
+    centred = abs(s.x - s.width / 2) < s.width * 0.1
+    flip = s.pick(True, False) if centred else s.x < s.width / 2
     loud, other = (p.first, p.second) if s.pick(True, False) else (p.second, p.first)
     edge_x = s.x + s.pick(-0.18, 0.0, 0.18) * s.radius
     foot = bottom if s.width > s.height * 1.2 else s.y + s.radius * 1.34
@@ -92,7 +95,13 @@ def split(s: Stage) -> None:
     c.drawPath(disc, fill(other))
     c.restore()
     ring = s.radius * 1.06
-    c.drawArc(skia.Rect.MakeLTRB(s.x - ring, s.y - ring, s.x + ring, s.y + ring), s.pick(20, 110, 200), 132, False, line(p.ink, 0.85, 5))
+    c.drawArc(
+        skia.Rect.MakeLTRB(s.x - ring, s.y - ring, s.x + ring, s.y + ring),
+        s.pick(20, 110, 200),
+        132,
+        False,
+        line(p.ink, 0.85, 5),
+    )
     draw_icon(s, s.icon, s.x, s.y, s.radius * 0.98, p.on(mix(loud, other, 0.5)), width=1.15, fill=0.0)
     if foot < bottom:
         c.drawRect(skia.Rect.MakeLTRB(left, foot, right, foot + s.radius * 0.035), fill(other))
@@ -168,8 +177,12 @@ def ribbons(s: Stage) -> None:
     c.drawRect(s.box, fill(p.ground))
     left, top, right, bottom = s.bleed
     band = s.radius * 0.17
-    side = s.pick(-1, 1)
-    start = (left - band * 4, s.y + s.radius * s.rng.uniform(0.5, 1.0)) if side < 0 else (right + band * 4, s.y + s.radius * s.rng.uniform(0.5, 1.0))
+    side = s.pick(-1, 1) if abs(s.x - s.width / 2) < s.width * 0.1 else (1 if s.x > s.width / 2 else -1)
+    start = (
+        (left - band * 4, s.y + s.radius * s.rng.uniform(0.5, 1.0))
+        if side < 0
+        else (right + band * 4, s.y + s.radius * s.rng.uniform(0.5, 1.0))
+    )
     colours = [p.third, p.second, mix(p.first, p.second, 0.5), p.first, mix(p.first, p.ground, 0.35)]
     turn = s.radius * 0.86
     path = skia.Path()
@@ -276,7 +289,17 @@ def pattern(s: Stage) -> None:
             far = math.hypot(x, y) / (s.radius * 3.4)
             if far > 1.4 or math.hypot(x, y) < s.radius * 0.2:
                 continue
-            draw_icon(s, icons[(row * 2 + column) % len(icons)], x, y, step * 0.50, p.ink, alpha=0.20 * max(1 - far * 0.6, 0.2), fill=0.0, width=1.6)
+            draw_icon(
+                s,
+                icons[(row * 2 + column) % len(icons)],
+                x,
+                y,
+                step * 0.50,
+                p.ink,
+                alpha=0.20 * max(1 - far * 0.6, 0.2),
+                fill=0.0,
+                width=1.6,
+            )
     side = s.radius * 1.16
     shape = skia.Path.RRect(rounded(-side / 2, -side / 2, side, side, side * 0.24))
     c.restore()
@@ -307,14 +330,15 @@ def mesh(s: Stage) -> None:
     """Large soft colours that run into each other, and the icon on a pane of frosted glass."""
     c, p = s.canvas, s.palette
     c.drawRect(s.box, fill(p.ground))
-    left, top, right, bottom = s.bleed
     spread = max(s.width, s.height)
     colours = [p.third, p.first, p.second, mix(p.second, p.third, 0.5), p.raised]
     for at in range(7):
         x = s.x + s.rng.uniform(-0.75, 0.75) * s.width * 0.6
         y = s.y + s.rng.uniform(-1.5, 1.5) * s.radius
         strength = 0.85 if at < 2 else 0.6
-        c.drawCircle(x, y, spread * 0.42, glow(x, y, spread * s.rng.uniform(0.26, 0.42), colours[at % len(colours)], strength))
+        c.drawCircle(
+            x, y, spread * 0.42, glow(x, y, spread * s.rng.uniform(0.26, 0.42), colours[at % len(colours)], strength)
+        )
     for at, share in enumerate((1.45, 1.2)):
         ring = s.radius * share
         c.drawCircle(s.x, s.y, ring, line("#ffffff", 0.16 + 0.08 * at, 2.2))

@@ -105,7 +105,11 @@ def _fitting(scene: SceneSpec, wish: PictureWish | None, index: int) -> tuple[st
 def palette_of(theme: Theme, mood: int) -> Palette:
     """The colours of one card: the theme's own, on one of four grounds that its ink is readable on (7:1, else its own)."""
     light = theme.mode == "light"
-    third = theme.surface if contrast(theme.surface, theme.background) > 1.25 else mix(theme.background, theme.highlight, 0.4)
+    third = (
+        theme.surface
+        if contrast(theme.surface, theme.background) > 1.25
+        else mix(theme.background, theme.highlight, 0.4)
+    )
     if light:
         grounds = (
             theme.background, mix(theme.background, theme.accent, 0.13), mix(theme.background, theme.highlight, 0.15),
@@ -122,5 +126,11 @@ def palette_of(theme: Theme, mood: int) -> Palette:
         ground = theme.background
     first, second = (theme.accent, theme.highlight) if mood % 2 == 0 else (theme.highlight, theme.accent)
     return Palette(
-        ground=ground, raised=mix(ground, third, 0.5), third=third, first=first, second=second, ink=theme.ink, light=light
+        ground=ground,
+        raised=mix(ground, third, 0.5),
+        third=third,
+        first=first,
+        second=second,
+        ink=theme.ink,
+        light=light,
     )

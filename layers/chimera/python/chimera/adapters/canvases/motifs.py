@@ -46,7 +46,9 @@ def tiles(s: Stage) -> None:
         shape = rounded(-side / 2, -side / 2, side, side, side * 0.2)
         shadow(s, skia.Path.RRect(shape), dy=22, blur=28, alpha=0.42)
         paint = gradient(
-            (mix(tint, "#ffffff", 0.16), mix(tint, s.palette.ground, 0.36)), (-side / 2, -side / 2), (side / 2, side / 2)
+            (mix(tint, "#ffffff", 0.16), mix(tint, s.palette.ground, 0.36)),
+            (-side / 2, -side / 2),
+            (side / 2, side / 2),
         )
         paint.setAlphaf(alpha)
         c.drawRRect(shape, paint)
@@ -66,7 +68,12 @@ def window(s: Stage) -> None:
     shape = rounded(-w / 2, -h / 2, w, h, 34)
     shadow(s, skia.Path.RRect(shape), dy=34, blur=40, alpha=0.55)
     c.drawRRect(
-        shape, gradient((mix(s.palette.third, "#ffffff", 0.14), mix(s.palette.third, s.palette.ground, 0.55)), (0, -h / 2), (0, h / 2))
+        shape,
+        gradient(
+            (mix(s.palette.third, "#ffffff", 0.14), mix(s.palette.third, s.palette.ground, 0.55)),
+            (0, -h / 2),
+            (0, h / 2),
+        ),
     )
     c.save()
     c.clipRRect(shape, doAntiAlias=True)
@@ -75,14 +82,14 @@ def window(s: Stage) -> None:
     for i, tint in enumerate((s.palette.second, s.palette.first, "#ffffff")):
         c.drawCircle(-w / 2 + 44 + i * 38, -h / 2 + h * 0.07, 11, fill(tint, 0.95))
     panel = rounded(-w / 2 + 40, -h / 2 + h * 0.22, w * 0.42, h * 0.68, 26)
-    c.drawRRect(panel, gradient((s.palette.second, mix(s.palette.second, s.palette.third, 0.7)), (-w / 2, -h / 2), (0, h / 2)))
+    c.drawRRect(
+        panel, gradient((s.palette.second, mix(s.palette.second, s.palette.third, 0.7)), (-w / 2, -h / 2), (0, h / 2))
+    )
     draw_icon(s, s.icon, -w / 2 + 40 + w * 0.21, -h / 2 + h * 0.56, w * 0.29, "#ffffff", width=1.6)
     left, right = w * 0.0 + 12, w / 2 - 40
     for i, share in enumerate((1.0, 0.82, 0.94, 0.5)):
         y = -h / 2 + h * 0.25 + i * h * 0.085
-        c.drawRRect(
-            rounded(left, y, (right - left) * share, h * 0.038, 10), fill("#ffffff", 0.85 if i == 0 else 0.38)
-        )
+        c.drawRRect(rounded(left, y, (right - left) * share, h * 0.038, 10), fill("#ffffff", 0.85 if i == 0 else 0.38))
     heights = s.rng.uniform(0.25, 0.8, 5)
     heights.sort()
     step = (right - left) / 5
@@ -120,7 +127,9 @@ def hexagons(s: Stage) -> None:
             draw_icon(s, s.companions[(i // 2) % len(s.companions)], x, y, r * 0.8, "#ffffff", alpha=0.6)
     path = _hexagon(s.x, s.y, r * 1.12)
     shadow(s, path)
-    paint = gradient((s.palette.second, mix(s.palette.second, s.palette.third, 0.75)), (s.x - r, s.y - r), (s.x + r, s.y + r))
+    paint = gradient(
+        (s.palette.second, mix(s.palette.second, s.palette.third, 0.75)), (s.x - r, s.y - r), (s.x + r, s.y + r)
+    )
     paint.setPathEffect(rounded)
     c.drawPath(path, paint)
     edge = line("#ffffff", 0.4, 3)
@@ -139,11 +148,18 @@ def poster(s: Stage) -> None:
     shape = rounded(-side / 2, -side / 2, side, side, 40)
     shadow(s, skia.Path.RRect(shape), alpha=0.45)
     c.drawRRect(
-        shape, gradient((s.palette.first, mix(s.palette.first, s.palette.second, 0.75)), (-side / 2, -side / 2), (side / 2, side / 2))
+        shape,
+        gradient(
+            (s.palette.first, mix(s.palette.first, s.palette.second, 0.75)),
+            (-side / 2, -side / 2),
+            (side / 2, side / 2),
+        ),
     )
     c.restore()
     for share in (0.44, 0.56):
-        c.drawCircle(s.x + s.radius * 0.72, s.y - s.radius * 0.72, s.radius * share * 0.55, line(s.palette.ink, 0.30, 3))
+        c.drawCircle(
+            s.x + s.radius * 0.72, s.y - s.radius * 0.72, s.radius * share * 0.55, line(s.palette.ink, 0.30, 3)
+        )
     dark = mix(s.palette.ground, "#000000", 0.2)
     draw_icon(s, s.icon, s.x + 14, s.y + 14, size * 0.72, s.palette.second, width=1.25, fill=0.0, alpha=0.7)
     draw_icon(s, s.icon, s.x, s.y, size * 0.72, dark, width=1.25, fill=0.16)
@@ -177,7 +193,11 @@ def network(s: Stage) -> None:
         s.x,
         s.y,
         r,
-        gradient((mix(s.palette.third, "#ffffff", 0.22), mix(s.palette.third, s.palette.ground, 0.3)), (s.x, s.y - r), (s.x, s.y + r)),
+        gradient(
+            (mix(s.palette.third, "#ffffff", 0.22), mix(s.palette.third, s.palette.ground, 0.3)),
+            (s.x, s.y - r),
+            (s.x, s.y + r),
+        ),
     )
     c.drawCircle(s.x, s.y, r - 5, line(s.palette.first, 0.95, 7))
     draw_icon(s, s.icon, s.x, s.y, r * 1.05, "#ffffff")

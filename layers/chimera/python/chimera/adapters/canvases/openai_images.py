@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chimera.plugins.hookspecs import ProviderContext
     from chimera.ports import Kept
 
-SECRET = "OPENAI_API_KEY"
+SECRET = "OPENAI_API_KEY"  # noqa: S105 - the variable's name
 _SIZES = {"9:16": "1024x1536", "16:9": "1536x1024", "1:1": "1024x1024"}
 _TOKENS = {
     ("low", "1024x1024"): 272, ("low", "1024x1536"): 408, ("low", "1536x1024"): 400,
@@ -76,7 +76,7 @@ class OpenAiCanvas:
             path = folder / "openai.png"
             path.write_bytes(_picture(answer))
             kept.file(path)
-            call.used(min(self._really(answer, worst), worst))
+            call.used(self._really(answer, worst))
         return path
 
     def _really(self, answer: Any, worst: int) -> int:

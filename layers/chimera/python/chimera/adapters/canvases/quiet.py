@@ -34,7 +34,14 @@ def corner(s: Stage) -> None:
     c.drawCircle(*a, size * 0.30, fill(p.second))
     way_x, way_y = (1 if b[0] < s.width / 2 else -1), -1
     c.drawPath(polygon([b, (b[0] + way_x * size * 1.15, b[1]), (b[0], b[1] + way_y * size * 1.15)]), fill(p.third))
-    strip = polygon([(b[0], b[1] + way_y * size * 1.25), (b[0] + way_x * size * 1.25, b[1]), (b[0] + way_x * size * 1.36, b[1]), (b[0], b[1] + way_y * size * 1.36)])
+    strip = polygon(
+        [
+            (b[0], b[1] + way_y * size * 1.25),
+            (b[0] + way_x * size * 1.25, b[1]),
+            (b[0] + way_x * size * 1.36, b[1]),
+            (b[0], b[1] + way_y * size * 1.36),
+        ]
+    )
     c.drawPath(strip, fill(p.second))
 
 
@@ -62,7 +69,12 @@ def arcs(s: Stage) -> None:
     count = math.ceil(math.hypot(s.width, s.height) / step)
     for at in reversed(range(count)):
         share = 1 - at / count
-        c.drawCircle(x, y, step * (at + 1), fill(mix(p.ground, mix(p.third, p.second, 0.3), 0.06 + 0.34 * share**1.6 * (1 if at % 2 else 0.72))))
+        c.drawCircle(
+            x,
+            y,
+            step * (at + 1),
+            fill(mix(p.ground, mix(p.third, p.second, 0.3), 0.06 + 0.34 * share**1.6 * (1 if at % 2 else 0.72))),
+        )
     c.drawCircle(x, y, step * 0.72, fill(p.first))
 
 
@@ -79,7 +91,8 @@ def shards(s: Stage) -> None:
         path = polygon([(x + lean, top), (x + wide + lean, top), (x + wide - lean, bottom), (x - lean, bottom)])
         tone = mix(p.ground, s.pick(p.third, p.third, p.second, p.raised), float(s.rng.uniform(0.08, 0.36)))
         shader = skia.GradientShader.MakeLinear(
-            [skia.Point(x + lean * 0.2, 0), skia.Point(x + wide + lean * 0.2, 0)], [argb(tone), argb(mix(tone, p.ground, 0.7))]
+            [skia.Point(x + lean * 0.2, 0), skia.Point(x + wide + lean * 0.2, 0)],
+            [argb(tone), argb(mix(tone, p.ground, 0.7))],
         )
         c.drawPath(path, skia.Paint(AntiAlias=True, Shader=shader))
         x += wide

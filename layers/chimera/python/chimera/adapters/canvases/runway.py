@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chimera.plugins.hookspecs import ProviderContext
     from chimera.ports import Kept
 
-SECRET = "RUNWAY_API_KEY"
+SECRET = "RUNWAY_API_KEY"  # noqa: S105 - the variable's name
 VERSION = {"X-Runway-Version": "2024-11-06"}
 _RATIOS = {"9:16": "720:1280", "16:9": "1280:720", "1:1": "1280:720"}
 _STILL_RATIOS = {**_RATIOS, "1:1": "960:960"}
@@ -75,7 +75,15 @@ class RunwayCanvas:
         return min(max(math.ceil(seconds), 2), 10)
 
     def make(
-        self, prompt: str, *, call_id: str, aspect: str, seconds: float, folder: Path, kept: Kept, still: Path | None = None
+        self,
+        prompt: str,
+        *,
+        call_id: str,
+        aspect: str,
+        seconds: float,
+        folder: Path,
+        kept: Kept,
+        still: Path | None = None,
     ) -> Path:
         """The footage as a file in `folder`. `PROVIDER_TIMEOUT` when it is not done in time; errors else as of `PaidHttp`."""
         known = kept.noted().get("task")
@@ -126,7 +134,10 @@ class RunwayCanvas:
                 raise ChimeraError(
                     "PROVIDER_REJECTED",
                     f"runway: the task ended as {status}",
-                    {"task": task, "reason": ascii(str(answer.get("failureCode") or answer.get("failure") or ""))[1:200]},
+                    {
+                        "task": task,
+                        "reason": ascii(str(answer.get("failureCode") or answer.get("failure") or ""))[1:200],
+                    },
                 )
             if status not in {"PENDING", "THROTTLED", "RUNNING"}:
                 raise ChimeraError("PROVIDER_REJECTED", "runway: the task has an unknown status", {"task": task})
@@ -144,6 +155,7 @@ def _data_uri(still: Path) -> str:
     data = still.read_bytes() if kind else b""
     if not kind or not 0 < len(data) <= _STILL_BYTES:
         raise ChimeraError(
-            "VALIDATION_FAILED", f"still: got {still.name[:80]!r}, expected a PNG or JPEG of at most {_STILL_BYTES:,} bytes"
+            "VALIDATION_FAILED",
+            f"still: got {still.name[:80]!r}, expected a PNG or JPEG of at most {_STILL_BYTES:,} bytes",
         )
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -29,7 +29,9 @@ from chimera.media.theme import mix
 def blocks(s: Stage) -> None:
     """A small city of isometric blocks, each with three lit faces; one of them in the loudest colour."""
     c, p = s.canvas, s.palette
-    c.drawRect(s.box, gradient((mix(p.ground, p.third, 0.35), p.ground), (0, s.y - s.radius * 1.6), (0, s.y + s.radius * 1.7)))
+    c.drawRect(
+        s.box, gradient((mix(p.ground, p.third, 0.35), p.ground), (0, s.y - s.radius * 1.6), (0, s.y + s.radius * 1.7))
+    )
     c.drawCircle(s.x, s.y, s.radius * 1.7, glow(s.x, s.y, s.radius * 1.7, p.second, 0.22))
     count = 5
     unit = s.radius * 0.235
@@ -42,7 +44,14 @@ def blocks(s: Stage) -> None:
     tall = (1, 2) if s.pick(True, False) else (2, 1)
     heights[tall] = 3.3
     base_y = s.y + s.radius * 0.62
-    plate = polygon([(s.x, base_y - count * rise - unit), (s.x + (count + 1) * unit, base_y), (s.x, base_y + count * rise + rise), (s.x - (count + 1) * unit, base_y)])
+    plate = polygon(
+        [
+            (s.x, base_y - count * rise - unit),
+            (s.x + (count + 1) * unit, base_y),
+            (s.x, base_y + count * rise + rise),
+            (s.x - (count + 1) * unit, base_y),
+        ]
+    )
     shadow(s, plate, dy=34, blur=40, alpha=0.5)
     c.drawPath(plate, fill(mix(p.raised, p.ground, 0.4)))
     for total in range(2 * count - 1):
@@ -59,9 +68,16 @@ def blocks(s: Stage) -> None:
 def _block(s: Stage, x: float, y: float, half: float, rise: float, height: float, colour: str, *, lit: bool) -> None:
     c = s.canvas
     top = y - height
-    c.drawPath(polygon([(x - half, y), (x - half, top), (x, top + rise), (x, y + rise)]), fill(mix(colour, "#000000", 0.22)))
-    c.drawPath(polygon([(x + half, y), (x + half, top), (x, top + rise), (x, y + rise)]), fill(mix(colour, "#000000", 0.46)))
-    c.drawPath(polygon([(x, top - rise), (x + half, top), (x, top + rise), (x - half, top)]), fill(mix(colour, "#ffffff", 0.24)))
+    c.drawPath(
+        polygon([(x - half, y), (x - half, top), (x, top + rise), (x, y + rise)]), fill(mix(colour, "#000000", 0.22))
+    )
+    c.drawPath(
+        polygon([(x + half, y), (x + half, top), (x, top + rise), (x, y + rise)]), fill(mix(colour, "#000000", 0.46))
+    )
+    c.drawPath(
+        polygon([(x, top - rise), (x + half, top), (x, top + rise), (x - half, top)]),
+        fill(mix(colour, "#ffffff", 0.24)),
+    )
     pane = mix(colour, "#ffffff", 0.55) if not lit else mix(colour, "#ffffff", 0.75)
     steps = int(height // (half * 0.62))
     for row in range(steps):
@@ -71,7 +87,10 @@ def _block(s: Stage, x: float, y: float, half: float, rise: float, height: float
             at_x = x - half + half * (0.18 + 0.42 * column)
             at_y = top + (at_x - x + half) / half * rise + half * (0.28 + 0.62 * row)
             w, h, skew = half * 0.24, half * 0.3, rise * 0.24
-            c.drawPath(polygon([(at_x, at_y), (at_x + w, at_y + skew), (at_x + w, at_y + h + skew), (at_x, at_y + h)]), fill(pane, 0.75))
+            c.drawPath(
+                polygon([(at_x, at_y), (at_x + w, at_y + skew), (at_x + w, at_y + h + skew), (at_x, at_y + h)]),
+                fill(pane, 0.75),
+            )
 
 
 def paper(s: Stage) -> None:
@@ -138,7 +157,9 @@ def collage(s: Stage) -> None:
     c.save()
     c.translate(s.x + flip * s.radius * 0.42, s.y - s.radius * 0.80)
     c.rotate(flip * 24)
-    tape = polygon([(-92, -26), (92, -26), (86, -13), (92, 0), (86, 13), (92, 26), (-92, 26), (-86, 13), (-92, 0), (-86, -13)])
+    tape = polygon(
+        [(-92, -26), (92, -26), (86, -13), (92, 0), (86, 13), (92, 26), (-92, 26), (-86, 13), (-92, 0), (-86, -13)]
+    )
     c.drawPath(tape, fill("#fff3c4", 0.78))
     c.restore()
 
@@ -153,7 +174,9 @@ def _torn(width: float, height: float, rng: np.random.Generator) -> Any:
         for step in range(steps):
             share = step / steps
             off = float(drift[step + 3])
-            points.append((ax + (bx - ax) * share - (by - ay) / length * off, ay + (by - ay) * share + (bx - ax) / length * off))
+            points.append(
+                (ax + (bx - ax) * share - (by - ay) / length * off, ay + (by - ay) * share + (bx - ax) / length * off)
+            )
     return polygon(points)
 
 
@@ -175,13 +198,20 @@ def landscape(s: Stage) -> None:
     if night:
         for _ in range(110):
             x, y = float(s.rng.uniform(left, right)), float(s.rng.uniform(top, horizon))
-            c.drawCircle(x, y, float(s.rng.uniform(0.8, 2.7)), fill("#ffffff", float(s.rng.uniform(0.25, 0.95)) * max(0.1, 1 - (y - top) / (horizon - top))))
+            c.drawCircle(
+                x,
+                y,
+                float(s.rng.uniform(0.8, 2.7)),
+                fill("#ffffff", float(s.rng.uniform(0.25, 0.95)) * max(0.1, 1 - (y - top) / (horizon - top))),
+            )
     sun_x, sun_y = s.x + s.rng.uniform(-0.35, 0.35) * s.radius, s.y - s.radius * s.rng.uniform(0.05, 0.3)
     c.drawCircle(sun_x, sun_y, s.radius * 1.9, glow(sun_x, sun_y, s.radius * 1.9, p.first, 0.55))
     size = s.radius * (0.40 if night else 0.48)
     body = skia.Path.Circle(sun_x, sun_y, size)
     if night and s.pick(True, False):
-        body = skia.Op(body, skia.Path.Circle(sun_x + size * 0.42, sun_y - size * 0.18, size * 0.88), skia.kDifference_PathOp)
+        body = skia.Op(
+            body, skia.Path.Circle(sun_x + size * 0.42, sun_y - size * 0.18, size * 0.88), skia.kDifference_PathOp
+        )
     c.drawPath(body, fill(mix(p.first, "#ffffff", 0.35 if night else 0.1)))
     ridges = 6
     for at in range(ridges):
@@ -193,7 +223,14 @@ def landscape(s: Stage) -> None:
         sharp = at < 3
         points = _ridge(s, level, s.radius * (0.42 - 0.045 * at), sharp=sharp)
         path = polygon([(left, bottom), *points, (right, bottom)])
-        c.drawPath(path, gradient((mix(colour, sky_low, 0.22 * (1 - share)), colour), (0, level - s.radius * 0.4), (0, level + s.radius * 0.5)))
+        c.drawPath(
+            path,
+            gradient(
+                (mix(colour, sky_low, 0.22 * (1 - share)), colour),
+                (0, level - s.radius * 0.4),
+                (0, level + s.radius * 0.5),
+            ),
+        )
 
 
 def _ridge(s: Stage, level: float, height: float, *, sharp: bool) -> list[tuple[float, float]]:
@@ -203,7 +240,10 @@ def _ridge(s: Stage, level: float, height: float, *, sharp: bool) -> list[tuple[
     points = []
     for x in np.arange(left, right + 8, 8.0):
         u = (x - left) / s.short * 2.0
-        value = sum((abs(math.sin(u * w + f)) if sharp else 0.5 + 0.5 * math.sin(u * w + f)) / (1.75**n) for n, (w, f) in enumerate(zip(waves, phases, strict=True)))
+        value = sum(
+            (abs(math.sin(u * w + f)) if sharp else 0.5 + 0.5 * math.sin(u * w + f)) / (1.75**n)
+            for n, (w, f) in enumerate(zip(waves, phases, strict=True))
+        )
         points.append((float(x), level - height * (value - 0.9)))
     return points
 
@@ -253,7 +293,9 @@ def _isolines(s: Stage, levels: int, *, island: bool = False) -> list[list[Any]]
 def _pin(s: Stage, x: float, y: float, size: float) -> None:
     """A map pin whose tip is at (x, y + size); the icon in its head."""
     c, p = s.canvas, s.palette
-    c.drawOval(skia.Rect.MakeXYWH(x - size * 0.42, y + size * 0.90, size * 0.84, size * 0.26), fill(p.shade, 0.35, blur=8))
+    c.drawOval(
+        skia.Rect.MakeXYWH(x - size * 0.42, y + size * 0.90, size * 0.84, size * 0.26), fill(p.shade, 0.35, blur=8)
+    )
     path = skia.Path()
     path.moveTo(x, y + size)
     path.cubicTo(x - size * 0.30, y + size * 0.42, x - size * 0.80, y + size * 0.12, x - size * 0.80, y - size * 0.30)
@@ -264,7 +306,15 @@ def _pin(s: Stage, x: float, y: float, size: float) -> None:
     shadow(s, path, dy=10, blur=14, alpha=0.4)
     c.drawPath(path, fill(p.first))
     c.drawCircle(x, y - size * 0.30, size * 0.56, fill(p.on(p.first)))
-    draw_icon(s, s.icon, x, y - size * 0.30, size * 0.76, p.first if p.on(p.first) == "#11131a" else mix(p.first, "#000000", 0.25), width=1.8)
+    draw_icon(
+        s,
+        s.icon,
+        x,
+        y - size * 0.30,
+        size * 0.76,
+        p.first if p.on(p.first) == "#11131a" else mix(p.first, "#000000", 0.25),
+        width=1.8,
+    )
 
 
 def chart_map(s: Stage) -> None:
@@ -285,14 +335,27 @@ def chart_map(s: Stage) -> None:
     _hills(s)
     c.restore()
     c.drawPath(land, line(p.ink, 0.55, 2.6))
-    places = [(s.x + s.rng.uniform(-0.85, 0.85) * s.radius, s.y + s.rng.uniform(-0.6, 0.8) * s.radius) for _ in range(4)]
+    places = [
+        (s.x + s.rng.uniform(-0.85, 0.85) * s.radius, s.y + s.rng.uniform(-0.6, 0.8) * s.radius) for _ in range(4)
+    ]
     here = (s.x, s.y)
     for at, place in enumerate(places):
-        bend = ((here[0] + place[0]) / 2 + s.rng.uniform(-0.3, 0.3) * s.radius, (here[1] + place[1]) / 2 + s.rng.uniform(-0.3, 0.3) * s.radius)
+        bend = (
+            (here[0] + place[0]) / 2 + s.rng.uniform(-0.3, 0.3) * s.radius,
+            (here[1] + place[1]) / 2 + s.rng.uniform(-0.3, 0.3) * s.radius,
+        )
         road = skia.Path()
         road.moveTo(*here)
         road.quadTo(*map(float, bend), *map(float, place))
-        c.drawPath(road, line(p.first if at == 0 else p.ink, 0.95 if at == 0 else 0.4, 6 if at == 0 else 3, dash=(2.0, 16.0) if at == 0 else (12.0, 10.0)))
+        c.drawPath(
+            road,
+            line(
+                p.first if at == 0 else p.ink,
+                0.95 if at == 0 else 0.4,
+                6 if at == 0 else 3,
+                dash=(2.0, 16.0) if at == 0 else (12.0, 10.0),
+            ),
+        )
         c.drawCircle(*place, 13, fill(body))
         c.drawCircle(*place, 13, line(p.second, 1.0, 6))
     _pin(s, s.x, s.y - s.radius * 0.30, s.radius * 0.30)
@@ -301,8 +364,13 @@ def chart_map(s: Stage) -> None:
 def _regions(s: Stage) -> None:
     """Cells around random seats, two or three of them tinted, with dashed borders."""
     p = s.palette
-    left, top, right, bottom = s.bleed
-    seats = np.column_stack([s.rng.uniform(s.x - s.radius * 1.5, s.x + s.radius * 1.5, 9), s.rng.uniform(s.y - s.radius * 1.5, s.y + s.radius * 1.6, 9)])
+    left, top, _, _ = s.bleed
+    seats = np.column_stack(
+        [
+            s.rng.uniform(s.x - s.radius * 1.5, s.x + s.radius * 1.5, 9),
+            s.rng.uniform(s.y - s.radius * 1.5, s.y + s.radius * 1.6, 9),
+        ]
+    )
     division = cv2.Subdiv2D((round(left) - 9000, round(top) - 9000, 24000, 24000))
     division.insert([(float(x), float(y)) for x, y in seats])
     facets, _ = division.getVoronoiFacetList([])

@@ -35,7 +35,9 @@ def hold_contrast(
     height, width = pixels.shape[:2]
     base = mix(palette.ground, "#ffffff" if palette.light else "#000000", 0.30)
     colour = np.array(rgb(base)[::-1], np.float32)
-    small = cv2.resize(pixels, (max(width // _STEP, 2), max(height // _STEP, 2)), interpolation=cv2.INTER_AREA)[:, :, :3]
+    small = cv2.resize(pixels, (max(width // _STEP, 2), max(height // _STEP, 2)), interpolation=cv2.INTER_AREA)[
+        :, :, :3
+    ]
     ratio = small.shape[1] / width
     cover = np.zeros(small.shape[:2], np.float32)
     for area in areas:
@@ -48,8 +50,12 @@ def hold_contrast(
         if patch.size:
             need = next((share for share in _SHARES if _readable(patch, colour, share, palette.ink)), 0.96)
             cover[rows, columns] = np.maximum(cover[rows, columns], need)
-    spread = 0.030 * min(frame) * scale * ratio
-    soft = cv2.GaussianBlur(cv2.dilate(cover, np.ones((3, 3), np.uint8), iterations=max(round(spread * 0.9), 1)), (0, 0), max(spread * 1.3, 0.6))
+    spread = 0.036 * min(frame) * scale * ratio
+    soft = cv2.GaussianBlur(
+        cv2.dilate(cover, np.ones((3, 3), np.uint8), iterations=max(round(spread * 2.0), 1)),
+        (0, 0),
+        max(spread * 1.7, 0.6),
+    )
     soft = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
     held = np.flatnonzero(soft.max(axis=1) > 0.004)
     if held.size == 0:
@@ -62,12 +68,19 @@ def hold_contrast(
 
 
 def _grown(area: Area, frame: tuple[float, float]) -> tuple[float, float, float, float]:
-    """A little air around the words; what is nearly as wide as the frame becomes a band from edge to edge."""
+    """A little air around the words; large areas become bands from edge to edge."""
     air = 0.022 * min(frame)
-    left, right = area.x - air, area.x + area.width + air
+    left, top, right, bottom = area.x - air, area.y - air, area.x + area.width + air, area.y + area.height + air
     if area.width > 0.62 * frame[0]:
         left, right = -0.1 * frame[0], 1.1 * frame[0]
-    return left, area.y - air, right, area.y + area.height + air
+    elif area.height > 0.3 * frame[1] and area.width > 0.3 * frame[0]:
+        # a column of words: to the edge that it stands at, and from top to bottom, or it would look like a smudge
+        top, bottom = -0.1 * frame[1], 1.1 * frame[1]
+        if area.x < 0.2 * frame[0]:
+            left = -0.1 * frame[0]
+        elif area.x + area.width > 0.8 * frame[0]:
+            right = 1.1 * frame[0]
+    return left, top, right, bottom
 
 
 def _readable(patch: Any, base: Any, share: float, ink: str) -> bool:
@@ -77,7 +90,7 @@ def _readable(patch: Any, base: Any, share: float, ink: str) -> bool:
     dark = text > 0.4
     worst = float(np.quantile(luminance, 0.985 if dark else 0.015))
     high, low = max(worst, text), min(worst, text)
-    return (high + 0.05) / (low + 0.05) >= LEAST * 1.12
+    return (high + 0.05) / (low + 0.05) >= LEAST * 1.25
 
 
 def _luminance(colours: Any) -> Any:

@@ -60,7 +60,9 @@ class Commons(Library):
         info = page["imageinfo"][0]
         if info["mime"] not in {"image/jpeg", "image/png", "image/webp"}:
             raise ValueError("not a photograph's format")
-        said = {name: plain(one.get("value"), 1000) for name, one in info["extmetadata"].items() if isinstance(one, dict)}
+        said = {
+            name: plain(one.get("value"), 1000) for name, one in info["extmetadata"].items() if isinstance(one, dict)
+        }
         licence = said.get("LicenseShortName", "")
         if re.search(r"\b(NC|ND|fair use|GFDL)\b", licence, re.I) or said.get("Restrictions"):
             raise ValueError("not free for every use")

@@ -106,7 +106,9 @@ class Library:
                 retry_after_seconds=float(wait) if wait.isdigit() else None,
             )
         if status in (401, 403):
-            raise ChimeraError("PROVIDER_REJECTED", f"{self.name} does not accept the key in {self.secret or 'use'} ({status})")
+            raise ChimeraError(
+                "PROVIDER_REJECTED", f"{self.name} does not accept the key in {self.secret or 'use'} ({status})"
+            )
         if status >= 500:
             raise ChimeraError("PROVIDER_TIMEOUT", f"{self.name} failed ({status})")
         if status != 200 or len(body) > MAX_ANSWER:

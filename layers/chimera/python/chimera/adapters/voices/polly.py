@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 from chimera.adapters.paid.http import PaidHttp, Vendor
 from chimera.adapters.voices import sound
 from chimera.adapters.voices.bought import BoughtVoice, aligned
-from chimera.adapters.voices.onsets import mended, pauses
+from chimera.adapters.voices.onsets import Samples, mended, pauses
 from chimera.adapters.voices.script import Script, timed
 from chimera.errors import ChimeraError
 from chimera.media.models import Times, Word
@@ -85,7 +85,7 @@ class PollyVoice(BoughtVoice):
         asked = {"Engine": self.model, "VoiceId": voice, "TextType": "ssml", "Text": ssml}
         with self._call(script, "speech", voice, factor) as call:
             data = self._ask(call, asked | {"OutputFormat": "ogg_vorbis", "SampleRate": str(sound.RATE)})
-            kept, cut = self._keep(out_wav, sound.decoded(data, name="polly's answer"), sound.RATE)
+            kept, cut = self._keep(out_wav, _decoded(data), sound.RATE)
         try:
             with self._call(script, "marks", voice, factor) as call:
                 marks = self._ask(call, asked | {"OutputFormat": "json", "SpeechMarkTypes": ["word"]})
@@ -160,6 +160,13 @@ class PollyVoice(BoughtVoice):
         if code in _THROTTLED or status == 429:
             return ChimeraError("RATE_LIMITED", f"polly asks to wait ({code})", details)
         return ChimeraError("PROVIDER_REJECTED", f"polly refused the call ({code})", details)
+
+
+def _decoded(data: bytes) -> Samples:
+    try:
+        return sound.decoded(data, name="polly's answer")
+    except ChimeraError as error:
+        raise ChimeraError("PROVIDER_REJECTED", error.message, error.details) from error
 
 
 def _make(region: str, endpoint: str, **keys: str) -> Any:

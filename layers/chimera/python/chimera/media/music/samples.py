@@ -57,7 +57,9 @@ class Strip:
             at = start * self.channels * self._kind.itemsize
             values = np.fromfile(self.path, self._kind, (stop - start) * self.channels, offset=at)
             part = values.reshape(-1, self.channels).astype(np.float32)
-            out[start - first : start - first + len(part)] = part / np.float32(_FULL) if self._kind.kind == "i" else part
+            out[start - first : start - first + len(part)] = (
+                part / np.float32(_FULL) if self._kind.kind == "i" else part
+            )
         return out
 
 

@@ -7,11 +7,11 @@ an object.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 Map = np.ndarray[Any, np.dtype[np.float32]]
@@ -21,15 +21,14 @@ _EDGE = 0.12
 """Share of the window, at each end, in which energy counts less and less: what is cut through is not shown."""
 
 
-class Window(BaseModel):
+@dataclass(frozen=True)
+class Window:
     """A part of a picture, in its pixels."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    x: int = Field(ge=0)
-    y: int = Field(ge=0)
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
+    x: int
+    y: int
+    width: int
+    height: int
 
 
 def smart_crop(picture: Pixels, size: tuple[int, int]) -> Window:

@@ -14,7 +14,7 @@ from chimera.media import process
 from chimera.media.own.crop import Window, best_window
 from chimera.media.own.hashing import hash_of
 from chimera.media.own.interest import RATE, Flaw, Frames, Looks, Stretch, best_stretch, energy_of
-from chimera.media.own.limits import FOOTAGE_SECONDS, MAX_PREPARED_BYTES, MAX_PREPARED_SECONDS, PROBE_SECONDS
+from chimera.media.own.limits import FOOTAGE_SECONDS, MAX_PREPARED_BYTES, MAX_PREPARED_SECONDS
 from chimera.media.own.picture import check_size
 from chimera.media.own.probe import MediaFacts, probe
 from chimera.media.own.sandbox import ask, ffmpeg, source_options
@@ -25,6 +25,8 @@ _LOOK = 256
 _WHOLE_SECONDS = 30.0
 """Up to this length all of the footage is judged; of longer footage the stretches around its best samples."""
 _SAMPLES, _CANDIDATES = 64, 4
+_INDEX_BYTES = 8_000_000
+"""More than the index of ten minutes at 120 frames a second."""
 # PQ and HLG to BT.709: linear light, Hable's curve, back (ffmpeg's own recipe for zscale and tonemap)
 _TONE_MAP = (
     "zscale=transfer=linear:npl=100,format=gbrpf32le,zscale=primaries=bt709,tonemap=tonemap=hable:desat=0,"
@@ -83,11 +85,10 @@ def prepare_footage(
     with tempfile.TemporaryDirectory(prefix=".footage-", dir=out.parent) as folder:
         part = Path(folder) / "part.mp4"
         _write(path, facts, stretch.start, seconds, box, size, fps, part)
-        made = ask("film", part, "mp4", seconds=PROBE_SECONDS) if part.is_file() and part.stat().st_size else None
-        if made is None or not made["seconds"]:
+        count = _frames(part)
+        if not count:
             raise refused(path, f"nothing that can be decoded from {stretch.start:g} s on", "footage that is whole")
         part.replace(out)
-    count = round(made["seconds"] * fps)
     middle = frames[len(frames) // 2]
     high, wide = middle.shape[:2]
     x, y = box.x * wide // _width(facts), box.y * high // _height(facts)
@@ -206,6 +207,17 @@ def _write(
         "-video_track_timescale", str(fps * 512), "-f", "mp4", "-y", f"file:{out.absolute()}",
     ]  # fmt: skip
     ffmpeg(path, arguments, seconds=FOOTAGE_SECONDS, file_bytes=MAX_PREPARED_BYTES)
+
+
+def _frames(film: Path) -> int:
+    """Frames of the one track of a film of ours, by its table of sample sizes (`stsz`, ISO/IEC 14496-12, 8.7.3)."""
+    if not film.is_file():
+        return 0
+    with film.open("rb") as file:
+        file.seek(max(film.stat().st_size - _INDEX_BYTES, 0))
+        data = file.read()
+    at = data.rfind(b"stsz")  # the index stands behind the data
+    return int.from_bytes(data[at + 12 : at + 16], "big") if at >= 0 else 0
 
 
 def _seek(start: float) -> list[str]:

@@ -63,15 +63,15 @@ def prepare_picture(path: Path, *, size: tuple[int, int], out: Path, background:
 
 def perceptual_hash(path: Path) -> int:
     """The 64-bit hash of a picture, or of the frame in the middle of footage; compare with `distance` and `ALIKE`."""
-    facts = probe(path)
-    if facts.kind == "sound":
-        raise refused(path, "sound", "a picture or footage")
     with tempfile.TemporaryDirectory(prefix="hash-") as folder:
-        if facts.kind == "footage":
+        if sniff(path).family == "picture":
+            source, container = _readable(path, Path(folder))
+        else:
+            facts = probe(path)
+            if facts.kind == "sound":
+                raise refused(path, "sound", "a picture or footage")
             source = still(path, facts, (facts.seconds or 0.0) / 2, Path(folder) / "frame.png")
             container = "png"
-        else:
-            source, container = _readable(path, Path(folder))
         return int(ask("picture", source, container, hash=True)["hash"])
 
 

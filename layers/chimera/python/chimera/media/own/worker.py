@@ -7,9 +7,11 @@ environment, and no way for a container to name another file. Request: `{op, pat
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,6 @@ _LOST_SECONDS = 3.0
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """What was asked; a file that cannot be used is an answer too."""
-    import av
-
     path = Path(request["path"])
     try:
         return {"film": film, "picture": picture, "prepare": prepare, "samples": samples}[request["op"]](path, request)
@@ -46,13 +46,13 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return _refusal(error.got, error.expected, error.code)
     except MemoryError:
         return _refusal("a file that needs too much memory", "one that can be decoded within limits")
-    except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, OSError) and error.filename is None and error.errno in {27, 28, 122}:
-            return _refusal("no room to write", "a disk that is not full", "INTERNAL")
-        return _refusal(f"a file that cannot be read ({type(error).__name__})", "one that is whole")
     except Exception as error:
-        if type(error).__module__.startswith("cv2"):
-            return _refusal("a picture that cannot be read", "one that is whole")
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            return _refusal("no room to write", "a disk that is not full", "INTERNAL")
+        # PyAV's errors are OSErrors and ValueErrors of its own, OpenCV's are its own
+        known = isinstance(error, OSError | ValueError | RuntimeError)
+        if known or type(error).__module__.partition(".")[0] in {"av", "cv2"}:
+            return _refusal(f"a file that cannot be read ({type(error).__name__})", "one that is whole")
         raise
 
 
@@ -96,7 +96,7 @@ def prepare(path: Path, request: dict[str, Any]) -> dict[str, Any]:
         raise UnusableError("a picture that cannot be written", "a size that can be encoded")
     out.write_bytes(data.tobytes())
     return {
-        "source_width": width, "source_height": height, "animated": animated, "crop": box.model_dump(),
+        "source_width": width, "source_height": height, "animated": animated, "crop": asdict(box),
         "upscale": round(max(size[0] / box.width, size[1] / box.height), 4), "hash": hash_of(flat),
     }  # fmt: skip
 

@@ -16,7 +16,7 @@ from chimera.media.type.sheet import CAP, Face, Sheet, shown, side
 _STAGGER = 0.09
 _INSETS = {"bar": 46.0, "boxes": 28.0, "pill": 34.0, "panel": 44.0, "outline": 36.0, "marker": 12.0}
 _MORE_LEADING = {"boxes": 0.30, "underline": 0.10, "marker": 0.12}
-_NEEDS_ROOM = {"boxes": 0.25, "pill": 0.42, "outline": 0.45}
+_NEEDS_ROOM = {"boxes": 0.25, "pill": 0.42, "outline": 0.45, "marker": 0.18}
 
 _EMPTIED = re.compile(r"\*\s*\*")  # what was marked, and no font has
 _ARABIC = re.compile(r"[\u0590-\u08ff]")
