@@ -13,7 +13,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.catalogue import HOT_KEYS, Function, Hot, Kind, Vendor, database_user
-from infra.config import Config
+from infra.config import POLLY, Config
 from infra.names import MEDIA, SEALS, bucket_arn, executions_arn, log_group_name, machine_arn, table_name
 from infra.provider import arn_of
 from infra.stateful.database import Database

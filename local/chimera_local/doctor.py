@@ -31,6 +31,9 @@ KEYS = {
     "ANTHROPIC_API_KEY": "a writer by Anthropic, as first choice or as fallback",
     "ELEVENLABS_API_KEY": "voices by ElevenLabs",
     "RUNWAY_API_KEY": "video pictures by Runway",
+    "PEXELS_API_KEY": "stock pictures and footage by Pexels",
+    "PIXABAY_API_KEY": "stock pictures and footage by Pixabay",
+    "UNSPLASH_API_KEY": "stock pictures by Unsplash",
     "YOUTUBE_CLIENT_SECRET": "publishing to YouTube",
     "YOUTUBE_API_KEY": "trends from YouTube",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from chimera.plugins.loader import providers
 from chimera.purse import Purse
 from chimera.settings import Settings
 from chimera.usecases.breakers import Breakers
+from chimera.usecases.briefing import write_brief
 from chimera.usecases.casting import Policy
 from chimera.usecases.cfo import Cfo
 from chimera.usecases.paid_estimate import paid_worst_cases
@@ -190,3 +192,43 @@ def test_a_model_without_a_price_is_refused_before_anything_is_asked(
     with pytest.raises(ChimeraError, match="no price for characters of 'openai/gpt-4o-mini-tts'"):
         speak(made, given, purse, breakers=Breakers())
     assert vendors.asked == []
+
+
+class _Writer:
+    name, priority = "test", 1
+
+    def write(self, material: Any) -> Draft:
+        scene = {"narration": "Ferries now run at night, and people like them. " * 12, "visual_prompt": "ferry"}
+        writer = {"provider": "test", "model": "m", "prompt_version": "1"}
+        return Draft.model_validate({"title": "Ferries", "scenes": [scene], "writer": writer})
+
+
+def test_what_the_cfo_is_asked_for_grows_by_what_the_paid_voices_can_cost(
+    vendors: VoiceVendors, tmp_path: Path
+) -> None:
+    def asked(folder: str, paid: Any) -> dict[str, Any]:
+        made = content(tmp_path / folder, voices={"narrator": {"provider": "elevenlabs"}})
+        trend = {
+            "trend_id": "t", "topic": "Ferries", "title": "Ferries", "volume": 900_000, "sentiment_score": 0,
+            "rising_velocity": 3, "platforms": ["rss"], "url": "", "timestamp": "2026-11-21T00:00:00Z",
+        }  # fmt: skip
+        ask = made.read("brief", "material.json") | {
+            "options": {"duration_seconds": 30, "resolution": "360p"},
+            "material": {"trend": trend, "profile": {"name": "Ada"}, "duration_seconds": 30},
+            "history": [],
+        }
+        ask["persona"]["channels"] = []
+        made.write("brief", "material.json", ask)
+        made.media.path(made.scope.key("brief", "request.json")).unlink()  # type: ignore[attr-defined]
+        pages: Any = None  # the trend has no address: nothing is read
+        return write_brief(made, [_Writer()], pages, paid)
+
+    def estimate(draft: Draft, ask: dict[str, Any]) -> dict[str, int]:
+        return paid_worst_cases(draft, ask, voices=voices(vendors, None), policy=Policy())
+
+    free, paid = asked("a", None), asked("b", estimate)
+    text = _Writer().write(None).script
+    most = 2 * len(" ".join(text.split())) * 300
+    assert paid["paid_worst_cases"] == {"voice": most}
+    grown = Decimal(paid["request"]["request_cost"]) - Decimal(free["request"]["request_cost"])
+    assert Decimal(most) / 10**6 <= grown < Decimal(most) / 10**6 + Decimal("0.01")

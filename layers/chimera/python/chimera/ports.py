@@ -19,8 +19,9 @@ from chimera.domain.models import (
 )
 from chimera.domain.transcripts import Transcript
 
-if TYPE_CHECKING:  # it compares texts with a library that few functions carry
+if TYPE_CHECKING:  # what they import few functions carry
     from chimera.domain.fit import Candidate
+    from chimera.media.models import VoiceResult
 
 
 class Clock(Protocol):

@@ -77,7 +77,8 @@ def fit(
     """The largest of `sizes` (em pixels, falling) at which the words fit, and their lines, evenly filled.
 
     `lines_at` says how many lines a size has room for, where that is fewer than `max_lines`. At the smallest size what
-    does not fit is cut with an ellipsis; a word longer than a line is broken.
+    does not fit is cut with an ellipsis; a word longer than a line is broken. Only a letter wider than the box makes the
+    type smaller still.
     """
     if not words:
         return sizes[0], []
@@ -96,6 +97,8 @@ def fit(
         return text_width(text, family, weight, size, spacing)
 
     lines = _greedy(words, measure, width, count)
+    while size > 4 and any(text_width(line_text(line), family, weight, size, spacing) > width for line in lines):
+        size -= 1  # a single letter that is wider than the box
     return size, lines
 
 

@@ -111,7 +111,7 @@ class Point(Frozen):
     """A value of a chart; `shown` is how it is written."""
 
     label: str = Field(max_length=60)
-    value: float
+    value: float = Field(ge=-1e15, le=1e15, allow_inf_nan=False)
     shown: str = Field(default="", max_length=30)
 
 

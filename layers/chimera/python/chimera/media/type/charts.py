@@ -80,7 +80,7 @@ def draw(sheet: Sheet, layer: ChartLayer) -> None:
     area = Area(x=box.x, y=top, width=box.width, height=max(box.y + box.height - top, 40.0))
     plot = Plot(sheet, layer, area, start, stop, marked, unit)
     kind = layer.form
-    if kind == "donut" and (min(values) < 0 or sum(values) <= 0):
+    if kind == "donut" and (min(values) < 0 or sum(values) <= 1e-9):
         kind = "bar"  # a negative share has no piece of a ring
     {"column": _columns, "bar": _bars, "line": _line, "donut": _donut, "compare": _compare}[kind](plot)
 
@@ -91,6 +91,11 @@ def value_text(point: Point) -> str:
         return shown(point.shown, limit=30)
     text = f"{point.value:,.2f}"
     return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
+
+
+def _span(low: float, high: float) -> float:
+    """How much an axis shows; where all values are as good as zero, one."""
+    return high - low if high - low > 1e-9 else 1.0
 
 
 def _fitted(plot: Plot, texts: list[str], width: float, size: float, **more: Any) -> Face:
@@ -120,7 +125,7 @@ def _columns(plot: Plot) -> None:
     above = figures.size * 1.35 if high > 0 else figures.size * 0.3
     below = labels.size * 1.9 + (figures.size * 1.3 if low < 0 else 0)
     room = max(area.height - above - below, 10.0)
-    scale = room / ((high - low) or 1.0)
+    scale = room / _span(low, high)
     zero = area.y + above + high * scale
     each = layer.seconds / (len(points) + 3)
     width = min(slot * 0.66, plot.unit * 4.2)
@@ -165,7 +170,7 @@ def _bars(plot: Plot) -> None:
     aside = max(figures.width(v) for v in values) + figures.size * 0.5
     high, low = max(0.0, *(p.value for p in points)), min(0.0, *(p.value for p in points))
     room = area.width - aside * (1 if low >= 0 or high <= 0 else 2)
-    scale = max(room, 10.0) / ((high - low) or 1.0)
+    scale = max(room, 10.0) / _span(low, high)
     zero = area.x + (aside if low < 0 else 0.0) - low * scale
     each = layer.seconds / (len(points) + 3)
     thick = row * 0.36
@@ -197,7 +202,7 @@ def _line(plot: Plot) -> None:
     high, low = max(0.0, *(p.value for p in points)), min(0.0, *(p.value for p in points))
     pad = plot.unit * 0.6
     above, below = figures.size * 1.5, labels.size * 2.0 + (figures.size * 1.2 if low < 0 else 0)
-    scale = max(area.height - above - below, 10.0) / ((high - low) or 1.0)
+    scale = max(area.height - above - below, 10.0) / _span(low, high)
     zero = area.y + above + high * scale
     step = (area.width - 2 * pad) / max(len(points) - 1, 1)
     places = [(area.x + pad + step * i, zero - p.value * scale) for i, p in enumerate(points)]
@@ -316,7 +321,7 @@ def _donut(plot: Plot) -> None:
 
 def _compare(plot: Plot) -> None:
     points, area = plot.layer.points, plot.area
-    top = max((abs(p.value) for p in points), default=0.0) or 1.0
+    top = _span(0.0, max(abs(p.value) for p in points))
     row = area.height / len(points)
     size = min(row * 0.40, plot.unit * 4.0)
     values = [value_text(p) for p in points]
