@@ -15,7 +15,7 @@ from chimera.adapters.canvases.looks import FAMILIES, ICONS, MOODS, CardLook, ch
 from chimera.errors import ChimeraError
 from chimera.media.layers import Area
 from chimera.media.models import SceneSpec, Theme
-from chimera.media.theme import THEMES, contrast
+from chimera.media.theme import LIGHT_THEMES, THEMES, contrast
 from chimera.templates.storyboard import PictureWish
 
 SCENES = [
@@ -149,7 +149,7 @@ def test_a_named_style_is_kept_and_recent_openings_are_not_repeated() -> None:
 
 
 def test_every_ground_carries_the_themes_ink() -> None:
-    for theme in (*THEMES, LIGHT):
+    for theme in (*THEMES, *LIGHT_THEMES, LIGHT):
         for mood in range(MOODS):
             assert contrast(palette_of(theme, mood).ground, theme.ink) >= 7
 

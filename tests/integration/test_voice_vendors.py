@@ -11,6 +11,7 @@ import pytest
 
 from chimera.adapters.paid.http import PaidFactory, Vault
 from chimera.adapters.postgres.database import Database
+from chimera.bootstrap import App
 from chimera.domain.models import Draft
 from chimera.domain.money import usd
 from chimera.domain.prices import production_upper_bound
@@ -213,15 +214,15 @@ def test_what_the_cfo_is_asked_for_grows_by_what_the_paid_voices_can_cost(
             "rising_velocity": 3, "platforms": ["rss"], "url": "", "timestamp": "2026-11-21T00:00:00Z",
         }  # fmt: skip
         ask = made.read("brief", "material.json") | {
-            "options": {"duration_seconds": 30, "resolution": "360p"},
+            "options": {"duration_seconds": 30, "resolution": "360p", "aspect": "9:16"},
             "material": {"trend": trend, "profile": {"name": "Ada"}, "duration_seconds": 30},
             "history": [],
         }
-        ask["persona"]["channels"] = []
+        ask["persona"] |= {"channels": [], "template": "explainer@1", "name": "Ada", "persona_id": "p"}
         made.write("brief", "material.json", ask)
-        made.media.path(made.scope.key("brief", "request.json")).unlink()  # type: ignore[attr-defined]
+        made.media.fetch(made.scope.key("brief", "request.json"), Path("x")).unlink()  # a folder gives the file itself
         pages: Any = None  # the trend has no address: nothing is read
-        return write_brief(made, [_Writer()], pages, paid)
+        return write_brief(made, [_Writer()], pages, App(media=made.media).templates("t"), paid)
 
     def estimate(draft: Draft, ask: dict[str, Any]) -> dict[str, int]:
         return paid_worst_cases(draft, ask, voices=voices(vendors, None), policy=Policy())
@@ -229,6 +230,6 @@ def test_what_the_cfo_is_asked_for_grows_by_what_the_paid_voices_can_cost(
     free, paid = asked("a", None), asked("b", estimate)
     text = _Writer().write(None).script
     most = 2 * len(" ".join(text.split())) * 300
-    assert paid["paid_worst_cases"] == {"voice": most}
+    assert paid["paid"] == {"voice": most}
     grown = Decimal(paid["request"]["request_cost"]) - Decimal(free["request"]["request_cost"])
     assert Decimal(most) / 10**6 <= grown < Decimal(most) / 10**6 + Decimal("0.01")

@@ -30,6 +30,7 @@ MORE = {
     "api": {"aws_lambda_powertools", "botocore", "jmespath", "psycopg", "psycopg_binary", "cython_runtime"},
     "migrate": {"psycopg", "psycopg_binary", "cython_runtime"},
     "fetch_source": {"rapidfuzz", "cython_runtime"},
+    "pictures": {"rapidfuzz", "cython_runtime"},
     "plan_tasks": {"rapidfuzz", "cython_runtime"},
     "recover": {"aws_lambda_powertools", "botocore", "jmespath"},
     "rank_trends": {"rapidfuzz", "cython_runtime"},

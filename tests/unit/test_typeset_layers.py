@@ -184,7 +184,7 @@ layers: st.SearchStrategy[Layer] = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(layer=layers, theme=st.sampled_from([*THEMES, *LIGHT_THEMES]))
 def test_type_stays_between_the_sides_of_its_box(layer: Layer, theme: Theme) -> None:
     box = layer.box

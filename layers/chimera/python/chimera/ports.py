@@ -378,7 +378,7 @@ class RunRows(Protocol):
 class ContentRows(Protocol):
     """Content of one tenant; see adapters/postgres/content.py."""
 
-    def open(self, task_id: str, run_id: str) -> Row:
+    def open(self, task_id: str, run_id: str, format: str = "video") -> Row:
         """Claim the task and open its row, once."""
         ...
 
@@ -400,6 +400,10 @@ class ContentRows(Protocol):
 
     def save_video(self, content_id: str, title: str, video: dict[str, Any], assets: list[dict[str, Any]]) -> None:
         """The video's facts and all files."""
+        ...
+
+    def save_assets(self, content_id: str, assets: list[dict[str, Any]]) -> None:
+        """All files of an image post."""
         ...
 
     def video(self, content_id: str) -> Row | None:

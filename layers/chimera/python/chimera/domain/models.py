@@ -248,8 +248,17 @@ class PublishRequest(Model):
     ai_generated: Literal[True] = True
     idempotency_key: str
     content_hash: str
-    media: dict[str, str] = Field(description="kind -> media store key: video, thumbnail, srt, vtt")
-    video_sha256: str = Field(default="", description="Of the video that was judged; other bytes are not sent")
+    format: Format = "video"
+    media: dict[str, str] = Field(
+        description="kind -> media store key: video, thumbnail, srt, vtt; card_01 … card_25 of an image post"
+    )
+    video_sha256: str = Field(
+        default="",
+        description="Of the video that was judged, or of all cards and posts (domain/cards.py); nothing else is sent",
+    )
+    posts: list[str] = Field(default=[], max_length=25, description="A thread's texts, in order")
+    post_media: list[str] = Field(default=[], max_length=25, description="For each post the kind of its card, or empty")
+    alt: dict[str, str] = Field(default={}, description="kind of a card -> what it shows, in words")
     duration_seconds: float = 0
     language: str = "en"
     sources: list[str] = []

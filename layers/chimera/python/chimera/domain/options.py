@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from chimera.domain.models import Aspect, Model
+from chimera.domain.models import Aspect, Format, Model
 
 CAPTIONS = ("", "karaoke", "pop", "box", "minimal", "off")
 MUSIC = ("", "auto", "off", "calm", "curious", "upbeat", "tense", "warm", "newsroom")
@@ -42,6 +42,7 @@ class RunOptions(Model):
     sources: list[str] = Field(default=[], max_length=20)
     topic: str = Field(default="", max_length=500)
     duration_seconds: int = Field(default=45, ge=15, le=180)
+    format: Format = Field(default="video", description="video, image, carousel (2–10 cards) or thread")
     aspect: Aspect = "9:16"
     resolution: Literal["360p", "720p", "1080p", "4k"] = "1080p"
     fps: Literal[24, 30, 60] = 30

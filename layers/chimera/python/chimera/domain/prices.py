@@ -43,6 +43,18 @@ DEFAULT_SHARES = {
 }
 """Which part of the cost each step has, until there is a history."""
 
+CARD_CPU_SECONDS = {360: Decimal("1.2"), 720: Decimal("1.8"), 1080: Decimal("2.6"), 2160: Decimal("8.0")}
+STILL_CPU_SECONDS = Decimal("4")
+"""CPU seconds of an image post: for each card, and for the rest, until there is a history; measured on two x86 cores."""
+STILL_SHARES = {
+    "render": Decimal("0.50"),
+    "pictures": Decimal("0.35"),
+    "inspect": Decimal("0.10"),
+    "brief": Decimal("0.05"),
+}
+STILL_VOICE_SECONDS = 60
+"""The voice's step of an image post, which has nothing to do."""
+
 BRIEF_TIMEOUT_SECONDS = 120
 """The brief (pages, writer) is ended after this much wall time."""
 JUDGE_TIMEOUT_SECONDS = 120
@@ -121,6 +133,59 @@ def retry_limits(duration_seconds: int, height: int = 1080) -> dict[str, int]:
     limits = production_limits(duration_seconds, height)
     shorter = {name: -(-limits[name] // RETRY_TIME_DIVISOR) for name in ("render_seconds", "inspect_seconds")}
     return {**limits, **shorter}
+
+
+def still_limits(cards: int, height: int = 1080) -> dict[str, int]:
+    """The timeouts, in seconds, of an image post of so many cards (1–25). Nothing is spoken and nothing encoded; pictures
+    may have to wait for whoever makes them."""
+    _checked(1, height)
+    if not 1 <= cards <= 25:
+        raise ChimeraError("VALIDATION_FAILED", f"got {cards} cards, expected 1–25", {"cards": cards})
+    scale = _scale(height)
+    return {
+        "voice_seconds": STILL_VOICE_SECONDS,
+        "pictures_seconds": min(900, (120 + 8 * cards) * scale),
+        "render_seconds": (120 + 8 * cards) * scale,
+        "inspect_seconds": (60 + 2 * cards) * scale,
+    }
+
+
+def still_retry_limits(cards: int, height: int = 1080) -> dict[str, int]:
+    """The timeouts of an image post's one attempt with another seed."""
+    limits = still_limits(cards, height)
+    shorter = {name: -(-limits[name] // RETRY_TIME_DIVISOR) for name in ("render_seconds", "inspect_seconds")}
+    return {**limits, **shorter}
+
+
+def still_upper_bound(cards: int, height: int = 1080) -> int:
+    """Micros that an image post cannot exceed while its limits are enforced, in whole cents; as
+    `production_upper_bound`, without a voice, which draws nothing."""
+    first, again = _worst_cases(still_limits(cards, height)), _worst_cases(still_retry_limits(cards, height))
+    once = sum(micros for step, micros in first.items() if step != "voice")
+    return round_up_to_cents(once + sum(again[step] for step in RETRIED_STEPS))
+
+
+def expected_stills(
+    cards: int, height: int = 1080, history: Sequence[Mapping[str, Any]] = (), *, pixel_share: Decimal = Decimal(1)
+) -> tuple[int, dict[str, int]]:
+    """What an image post is expected to cost, at most its upper bound, and each step's part of it; micros.
+
+    As `expected_production`, a card standing for a second: `history` is of image posts of this size.
+    """
+    bound = still_upper_bound(cards, height)
+    used = [row for row in history if _positive(row.get("video_seconds")) and _positive(row.get("actual_micros"))][:20]
+    if used:
+        rate = median(Decimal(str(row["actual_micros"])) / Decimal(str(row["video_seconds"])) for row in used)
+        expected = min(bound, int((rate * cards).to_integral_value(rounding=ROUND_CEILING)))
+        shares = _shares(used)
+    else:
+        default = next(rate for side, rate in sorted(CARD_CPU_SECONDS.items()) if height <= side)
+        cpu = default * cards * pixel_share + STILL_CPU_SECONDS
+        expected, shares = min(bound, compute_cost(cpu, JOB_GB, cpu / JOB_VCPU)), STILL_SHARES
+    parts = {step: int(expected * share) for step, share in shares.items()}
+    largest = max(parts, key=lambda step: parts[step])
+    parts[largest] += expected - sum(parts.values())
+    return expected, parts
 
 
 def cpu_limit_seconds(timeout_seconds: int) -> int:

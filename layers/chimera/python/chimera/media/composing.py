@@ -20,6 +20,7 @@ from chimera.media.layers import Area
 from chimera.media.patches import Patch, blend
 from chimera.media.planes import TO_YUV, Plane, frame_bytes, planes_of
 from chimera.media.segments import Segment
+from chimera.media.stillness import Parts
 from chimera.media.timeline import Clip, Motion, Timeline
 
 _REFERENCE = 1080  # pixels of the short side that areas are given in
@@ -75,8 +76,8 @@ class Stage:
         self._lock = threading.Lock()
         self._logo = logo(timeline.logo, timeline.logo_box, timeline.size) if timeline.logo else None
 
-    def frames(self, segment: Segment, *, script: str | None, folder: Path, fonts: Path) -> Iterator[Plane]:
-        """The segment's frames as I420 bytes; `script` is type to be drawn by changes, None for none.
+    def frames(self, segment: Segment, *, parts: Parts | None, folder: Path, fonts: Path) -> Iterator[Plane]:
+        """The segment's frames as I420 bytes; `parts` has the type to be drawn by changes, None for none.
 
         The buffer is used again: take the bytes before asking for the next.
         """
@@ -88,8 +89,8 @@ class Stage:
         with contextlib.ExitStack() as open_:
             source = open_.enter_context(self._source(clip))
             before = open_.enter_context(self._source(clips[clip.index - 1])) if gives_way else source
-            type_ = iter(lettering.Lettering(script, size=size, fps=fps, first=segment.first, frames=segment.frames,
-                                             folder=folder, fonts=fonts)) if script else None  # fmt: skip
+            type_ = iter(lettering.Lettering(parts, size=size, fps=fps, first=segment.first, frames=segment.frames,
+                                             folder=folder, fonts=fonts)) if parts else None  # fmt: skip
             for number in range(segment.first, segment.first + segment.frames):
                 source.frame(frame, number)
                 if gives_way:

@@ -82,7 +82,7 @@ class Footage:
         if (frame.width, frame.height, frame.format.name) != (width, height, "yuv420p"):
             frame = frame.reformat(width=width, height=height, format="yuv420p", interpolation="BICUBIC")
         for source, target in zip(frame.planes, planes_of(self._shown, self._size), strict=True):
-            rows = np.frombuffer(source, np.uint8).reshape(-1, source.line_size)
+            rows = np.frombuffer(memoryview(source), np.uint8).reshape(-1, source.line_size)
             target[:] = rows[: target.shape[0], : target.shape[1]]
 
     def _refused(self, error: Exception) -> ChimeraError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chimera.media import loudness
 from chimera.media.music.samples import BLOCK_SAMPLES, RATE, Read, Samples, Stems, reader, stretches
@@ -115,14 +116,14 @@ class Mix:
         down = float(np.sqrt(power / below) * 10 ** (BED_UNDER_VOICE_LU / 20)) if below > 0 else 0.0
         return _Levels(min(down, up), up, float(level))
 
-    def _spoken_blocks(self, first: int, count: int) -> Samples:
+    def _spoken_blocks(self, first: int, count: int) -> NDArray[np.bool_]:
         """For each 100 ms of a stretch whether somebody speaks in half of it or more."""
         per = loudness.BLOCK // _HOP
         blocks = -(-count // loudness.BLOCK)
         found = np.zeros(blocks * per, dtype=np.float32)
         part = self._spoken[first // _HOP : first // _HOP + blocks * per]
         found[: len(part)] = part
-        return np.asarray(found.reshape(-1, per).mean(axis=1) >= 0.5)
+        return np.asarray(found.reshape(-1, per).mean(axis=1) >= 0.5, dtype=np.bool_)
 
 
 class _Mean:
@@ -131,7 +132,7 @@ class _Mean:
     def __init__(self) -> None:
         self._sum, self._count = 0.0, 0
 
-    def add(self, samples: Samples, chosen: Samples | None) -> None:
+    def add(self, samples: Samples, chosen: NDArray[np.bool_] | None) -> None:
         found = loudness.powers(samples)
         found = found[(found > 1e-9) & chosen] if chosen is not None else found[found > 1e-9]
         self._sum += float(found.sum(dtype=np.float64))

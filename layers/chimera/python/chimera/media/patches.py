@@ -47,7 +47,7 @@ def drawn(planes: Planes, alpha: Plane) -> tuple[Patch, ...]:
     """Patches of what was drawn over black with `alpha` beside it: one for each band of rows that holds anything."""
     found = []
     for top, bottom in _bands(alpha):
-        columns = np.flatnonzero(cv2.reduce(alpha[top:bottom], 0, cv2.REDUCE_MAX)[0])
+        columns = np.flatnonzero(alpha[top:bottom].max(axis=0))
         left, right = int(columns[0]) // 2 * 2, -(-(int(columns[-1]) + 1) // 2) * 2
         stays = cv2.bitwise_not(alpha[top:bottom, left:right])
         half = ((right - left) // 2, (bottom - top) // 2)
@@ -70,7 +70,7 @@ def _three(planes: Sequence[object]) -> tuple[Plane, Plane, Plane]:
 
 def _bands(alpha: Plane) -> list[tuple[int, int]]:
     """Stretches of rows (even) in which anything is drawn."""
-    rows = np.flatnonzero(cv2.reduce(alpha, 1, cv2.REDUCE_MAX)[:, 0])
+    rows = np.flatnonzero(alpha.max(axis=1))
     if not rows.size:
         return []
     breaks = np.flatnonzero(np.diff(rows) > _APART)

@@ -27,6 +27,7 @@ from chimera.media.fonts import write_fontconfig
 from chimera.media.models import RenderJob, RenderResult, SoundUse
 from chimera.media.plan import Plan, make_plan, sha256, warnings_of, write_captions
 from chimera.media.segments import Segment
+from chimera.media.stillness import Parts, parted
 from chimera.media.text import clean
 from chimera.media.typeset import typeset
 
@@ -163,13 +164,19 @@ def _encode(
 ) -> None:
     """Encodes a segment; its type is drawn by changes, or burned in where nearly every frame changes."""
     script, fps = plan.overlays[segment.clip], plan.job.fps
-    by_changes = lettering.is_worth_it(script, fps=fps, first=segment.first, frames=segment.frames)
     moving = plan.timeline.clips[segment.clip].scene.footage is not None
-    encode.segment(
-        ticking(stage.frames(segment, script=script if by_changes else None, folder=folder, fonts=fonts)),
-        None if by_changes else script, settings=plan.settings, folder=folder, fonts=fonts, out=out,
-        first=segment.first, steady=not moving and segment.first > 0,
-    )  # fmt: skip
+
+    def encode_as(parts: Parts | None, burned: str | None) -> None:
+        encode.segment(
+            ticking(stage.frames(segment, parts=parts, folder=folder, fonts=fonts)), burned, settings=plan.settings,
+            folder=folder, fonts=fonts, out=out, first=segment.first, steady=not moving and segment.first > 0,
+        )  # fmt: skip
+
+    parts = parted(script, fps=fps, first=segment.first, frames=segment.frames)
+    try:
+        encode_as(parts, (parts.live or None) if parts else script)
+    except lettering.OverlapError:
+        encode_as(None, script)
 
 
 def _each(make: Callable[[Segment, Path], None], jobs: list[tuple[Segment, Path]]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 from chimera.media.models import Aspect
-from chimera.templates.engine import parameter_value, regions_of, trial
+from chimera.media.safe_areas import PLATFORMS
+from chimera.templates.engine import Wish, parameter_value, regions_of, trial
 from chimera.templates.expansion import CONTROL, FOR
 from chimera.templates.packs import Pack
 from chimera.templates.problems import MOST, Problem, ProblemsError, nearest
@@ -226,27 +229,37 @@ def _dynamic(value: Any) -> bool:
 
 
 def _trials(resolved: Resolved) -> Iterator[Problem]:
-    """The sample and the barest of briefs, in every aspect, with and without a brand."""
+    """The sample and the barest of briefs, in every aspect, with and without a brand; and on every platform."""
     try:
         samples = (sample_of(resolved.pack), bare_sample())
     except ProblemsError as error:
         yield from error.problems
         return
     needed = {n: _stand_in(s) for n, s in resolved.named("parameters").items() if s.get("default") is None}
+    sample, bare = samples
+    asked = [
+        sample_wish(one, aspect=aspect, parameters=dict(needed), brand=brand)
+        for aspect in _ASPECTS
+        for one, brand in ((sample, "Harbour Post"), (bare, ""))
+    ]
+    asked += [sample_wish(sample, platform=platform, parameters=dict(needed)) for platform in PLATFORMS]
+
+    def tried(wish: Wish) -> list[Problem]:
+        try:
+            storyboard, wrong, origins = trial(resolved, wish)
+        except ProblemsError as error:
+            return list(error.problems)
+        named = f" on {wish.platform}" if wish.platform else ""
+        found = [*wrong, *overlaps(storyboard, origins, resolved)]
+        return [replace(p, message=p.message.replace(":", f"{named}:", 1)) if named else p for p in found]
+
     told: set[tuple[str, int, str]] = set()
-    for aspect in _ASPECTS:
-        for sample, brand in zip(samples, ("Harbour Post", ""), strict=True):
-            wish = sample_wish(sample, aspect=aspect, parameters=dict(needed), brand=brand)
-            try:
-                storyboard, wrong, origins = trial(resolved, wish)
-                wrong = [*wrong, *overlaps(storyboard, origins, resolved)]
-            except ProblemsError as error:
-                wrong = list(error.problems)
-            for problem in wrong:
-                key = (problem.file, problem.line, problem.where)  # the same line is wrong in several aspects
-                if key not in told:
-                    told.add(key)
-                    yield replace(problem)
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
+        for problem in (problem for problems in pool.map(tried, asked) for problem in problems):
+            key = (problem.file, problem.line, problem.where)  # the same line is wrong in several trials: told once
+            if key not in told:
+                told.add(key)
+                yield problem
 
 
 def _stand_in(spec: Mapping[str, Any]) -> Any:

@@ -5,14 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from chimera.domain.cards import is_still
 from chimera.domain.ids import stable_id
 from chimera.domain.models import Draft, Material, Snippet
 from chimera.domain.money import round_up_to_cents, usd
 from chimera.domain.options import RunOptions
-from chimera.domain.prices import expected_production, production_limits, production_upper_bound, retry_limits
+from chimera.domain.prices import (
+    expected_production,
+    expected_stills,
+    production_limits,
+    production_upper_bound,
+    retry_limits,
+    still_limits,
+    still_retry_limits,
+    still_upper_bound,
+)
 from chimera.errors import ChimeraError
 from chimera.media.models import SHORT_SIDE, frame_size
 from chimera.ports import PageReader, Writer
@@ -21,8 +32,9 @@ from chimera.templates.storyboard import Storyboard
 from chimera.usecases.costs import metered
 from chimera.usecases.director import create_brief
 from chimera.usecases.layout import lay_out, template_for, unspoken
-from chimera.usecases.production import MadeContent, approval_request_id, pixel_rate
+from chimera.usecases.production import MadeContent, approval_request_id, pixel_rate, rate_of
 from chimera.usecases.speaking import FASTEST, WORDS_PER_MINUTE
+from chimera.usecases.still_board import card_count, still_board
 
 PaidWorstCases = Callable[[Draft, dict[str, Any]], dict[str, int]]
 """Micros by step that the paid calls for a draft cannot exceed; the second argument is `material.json`."""
@@ -54,15 +66,19 @@ def write_brief(
         snippets, unread = read_pages(material, pages)
         material = material.model_copy(update={"snippets": snippets})
         draft, refused = write(material, writers)
-        board = lay_out(template, ask, options, material, draft)
+        board, left_out = lay_out(template, ask, options, material, draft), ()
+        if is_still(options.format):
+            board, left_out = still_board(board, options.format, draft.scenes)
     if material.script:  # a person's own words take the time that they take
         material = material.model_copy(update={"duration_seconds": natural_seconds(draft, board)})
     seconds = expected_seconds(draft, board, material.duration_seconds)
     extra = paid(draft, ask) if paid else {}
-    bound = round_up_to_cents(production_upper_bound(seconds, height) + sum(extra.values()))
+    work = _still_work(card_count(board), height) if is_still(options.format) else _video_work(seconds, height)
+    bound = round_up_to_cents(work.bound + sum(extra.values()))
     size = frame_size(options.aspect, options.resolution)
-    share = Decimal(pixel_rate(size, options.fps)) / pixel_rate(frame_size("16:9", options.resolution), 30)
-    expected, breakdown = expected_production(seconds, height, ask["history"], pixel_share=share)
+    rate, usual = rate_of(options.format, options.fps), rate_of(options.format, 30)
+    share = Decimal(pixel_rate(size, rate)) / pixel_rate(frame_size("16:9", options.resolution), usual)
+    expected, breakdown = work.expected(ask["history"], share)
     expected += sum(extra.values())
     breakdown = {
         step: breakdown.get(step, 0) + extra.get(step, 0)
@@ -76,6 +92,7 @@ def write_brief(
         target_platforms=ask["persona"]["channels"],
         estimate=(expected, breakdown),
         request_cost_micros=bound,
+        format=options.format,
         execution_time_ms=int((time.monotonic() - started) * 1000),
     )
     made.write("brief", "storyboard.json", board.model_dump(mode="json"))
@@ -95,15 +112,51 @@ def write_brief(
             "request_type": "compute",
             "request_cost": usd(bound),
             "projected_roi": str(brief.projected_roi),
-            "justification": f"Produce {material.duration_seconds} s of video: {brief.title}"[:500],
+            "justification": f"Produce {_what(options, board, material)}: {brief.title}"[:500],
             "currency": "USD",
         },
-        "limits": production_limits(seconds, height),
+        "limits": work.limits,
         "paid": extra,
-        "retry_limits": retry_limits(seconds, height),
+        "retry_limits": work.retry_limits,
+        "left_out": list(left_out),
     }
     made.write("brief", "request.json", answer)
     return answer
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a production may cost and take, and what it is expected to cost."""
+
+    bound: int
+    limits: dict[str, int]
+    retry_limits: dict[str, int]
+    expected: Callable[[list[dict[str, Any]], Decimal], tuple[int, dict[str, int]]]
+
+
+def _video_work(seconds: int, height: int) -> _Work:
+    return _Work(
+        production_upper_bound(seconds, height),
+        production_limits(seconds, height),
+        retry_limits(seconds, height),
+        lambda history, share: expected_production(seconds, height, history, pixel_share=share),
+    )
+
+
+def _still_work(cards: int, height: int) -> _Work:
+    return _Work(
+        still_upper_bound(cards, height),
+        still_limits(cards, height),
+        still_retry_limits(cards, height),
+        lambda history, share: expected_stills(cards, height, history, pixel_share=share),
+    )
+
+
+def _what(options: RunOptions, board: Storyboard, material: Material) -> str:
+    if not is_still(options.format):
+        return f"{material.duration_seconds} s of video"
+    cards = card_count(board)
+    return f"{options.format}, {cards} card{'s' if cards != 1 else ''}"
 
 
 def expected_seconds(draft: Draft, board: Storyboard, asked: int) -> int:

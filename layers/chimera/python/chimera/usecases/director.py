@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from chimera.domain.models import Aspect, Brief, Draft, Material
+from chimera.domain.models import Aspect, Brief, Draft, Format, Material
 from chimera.domain.money import usd
 from chimera.domain.projection import projected_engagement, projected_roi, projected_views
 from chimera.errors import ChimeraError
@@ -26,6 +26,7 @@ def create_brief(
     target_platforms: Sequence[str],
     estimate: tuple[int, Mapping[str, int | str]],
     request_cost_micros: int,
+    format: Format = "video",
     execution_time_ms: int = 0,
 ) -> Brief:
     """The brief of a draft.
@@ -42,6 +43,7 @@ def create_brief(
     return Brief(
         brief_id=brief_id,
         trend_id=trend.trend_id,
+        format=format,
         title=draft.title,
         description=draft.description,
         script=draft.script,

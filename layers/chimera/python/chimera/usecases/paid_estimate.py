@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chimera.domain.cards import is_still
 from chimera.domain.models import BrandGuidelines, Draft, VoiceChoice
 from chimera.ports import Voice
 from chimera.usecases.casting import NARRATOR, Policy, candidates, is_paid
@@ -27,9 +28,10 @@ def paid_worst_cases(
 
     `ask` is the content's `material.json`.
     """
-    costs = {
-        "voice": voice_worst_case([s.narration for s in draft.scenes], ask["persona"], voices=voices, policy=policy)
-    }
+    costs = {}
+    if not is_still(str(ask["options"].get("format", "video"))):  # an image post says nothing
+        texts = [scene.narration for scene in draft.scenes]
+        costs["voice"] = voice_worst_case(texts, ask["persona"], voices=voices, policy=policy)
     costs["pictures"] = picture_worst_case(draft, ask, makers=makers or {}, paid_pictures=paid_pictures)
     return {step: micros for step, micros in costs.items() if micros}
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from chimera.domain.fit import THRESHOLD, fit, named
-from chimera.domain.models import BrandGuidelines, Brief, Draft
+from chimera.domain.models import BrandGuidelines, BrandTheme, Brief, Draft
 from chimera.media.layers import Area
 from chimera.media.models import SceneSpec, Theme
-from chimera.media.theme import theme_for
+from chimera.media.theme import theme_of
 from chimera.ports import PictureMaker
 from chimera.templates.storyboard import PictureWish, Storyboard, StoryScene
 from chimera.usecases.own_pictures import OwnAsset
@@ -61,7 +61,7 @@ class Asked:
     language: str
 
 
-def asked_of(brief: Brief, storyboard: Storyboard | None, *, seed: int, seeks: bool) -> Asked:
+def asked_of(brief: Brief, storyboard: Storyboard | None, *, brand: BrandTheme | None, seed: int, seeks: bool) -> Asked:
     """What is asked for. `seeks`: without a storyboard, whether scenes want photographs (somebody can deliver them)."""
     if storyboard is not None:
         asks = tuple(_of_story(i, scene, brief, storyboard) for i, scene in enumerate(storyboard.scenes))
@@ -75,7 +75,7 @@ def asked_of(brief: Brief, storyboard: Storyboard | None, *, seed: int, seeks: b
     )  # fmt: skip
     closing = SceneSpec(on_screen_text=brief.title)
     outro = PictureAsk(index=len(asks), name="outro", spec=closing, want="plain", wish=None, seconds=0.0)
-    return Asked(asks, outro, theme_for(seed), brief.title, brief.language)
+    return Asked(asks, outro, theme_of(brand or BrandTheme(), seed)[0], brief.title, brief.language)
 
 
 def _of_story(index: int, scene: StoryScene, brief: Brief, board: Storyboard) -> PictureAsk:

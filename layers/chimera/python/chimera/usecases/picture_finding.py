@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,6 @@ from chimera.domain.fit import THRESHOLD, Candidate, fit
 from chimera.errors import ChimeraError
 from chimera.media.layout import layout_for
 from chimera.media.models import Theme
-from chimera.media.own.footage import prepare_footage
-from chimera.media.own.hashing import ALIKE, distance
-from chimera.media.own.picture import prepare_picture, still
-from chimera.media.own.probe import probe
-from chimera.media.own.sniff import sniff
-from chimera.media.windows import footage_into, picture_size, set_into, window_box
 from chimera.ports import Library, MediaStore, PictureMaker
 from chimera.usecases.own_pictures import OwnAsset, local_file
 from chimera.usecases.picture_asks import PictureAsk, generator_prompt, orientation
@@ -49,6 +44,8 @@ class Registry:
 
     def take(self, value: int, name: str, *, history: bool = True) -> str:
         """Enter a picture's hash; the reason why it may not be shown, or an empty text."""
+        from chimera.media.own.hashing import ALIKE, distance  # OpenCV is loaded where pictures are made only
+
         with self.lock:
             for known, where in self.shown:
                 if where != name and distance(known, value) <= ALIKE:
@@ -126,7 +123,7 @@ class Finder:
                 "source": asset.key or asset.name, "fit": score,
             }  # fmt: skip
             entry = self._try(
-                ask, "own", lambda asset=asset: local_file(asset, self.media, work), facts,  # type: ignore[misc]
+                ask, "own", partial(local_file, asset, self.media, work), facts,
                 history=asset.given == "persona" and not named, most_soft=12.0,
             )  # fmt: skip
             if entry:
@@ -173,7 +170,7 @@ class Finder:
                 "author_url": candidate.author_url, "source": candidate.source or candidate.file_url, "origin": "person",
                 "fit": score, "credit": candidate.credit,
             }  # fmt: skip
-            entry = self._try(ask, library.name, lambda lib=library, c=candidate: lib.fetch(c, work), facts)  # type: ignore[misc]
+            entry = self._try(ask, library.name, partial(library.fetch, candidate, work), facts)
             if entry:
                 return entry
             if at >= 4:
@@ -192,8 +189,8 @@ class Finder:
                 entry = self._try(
                     ask,
                     maker.name,
-                    lambda maker=maker: self._made(ask, maker, prompt, work),
-                    facts,  # type: ignore[misc]
+                    partial(self._made, ask, maker, prompt, work),
+                    facts,
                 )
                 if entry:
                     return entry
@@ -242,6 +239,12 @@ class Finder:
 
     def _prepare(self, ask: PictureAsk, source: Path) -> tuple[dict[str, Any], int, float]:
         """Cut to the frame or the window; the entry's files, the picture's own hash, how much it was enlarged."""
+        from chimera.media.own.footage import prepare_footage
+        from chimera.media.own.picture import prepare_picture, still
+        from chimera.media.own.probe import probe
+        from chimera.media.own.sniff import sniff
+        from chimera.media.windows import footage_into, picture_size, set_into, window_box
+
         window, image = ask.wish.window if ask.wish else None, f"{ask.name}.jpg"
         corner = ask.wish.corner if ask.wish else 0.0
         if sniff(source).family == "picture":

@@ -15,8 +15,7 @@ from chimera.domain.models import BrandGuidelines
 from chimera.domain.options import RunOptions
 from chimera.errors import ChimeraError
 from chimera.media.models import frame_size
-from chimera.media.own.hashing import hash_of
-from chimera.media.windows import plain_ground
+from chimera.media.theme import resolved
 from chimera.ports import Library
 from chimera.purse import Purse
 from chimera.templates.storyboard import PictureWish, Storyboard
@@ -104,7 +103,9 @@ class _Job:
         board = made.read_or_none("brief", "storyboard.json")
         brief = made.brief()
         seeks = bool(options.assets or guidelines.assets or libraries or able)
-        asked = asked_of(brief, Storyboard.model_validate(board) if board else None, seed=seed, seeks=seeks)
+        asked = asked_of(
+            brief, Storyboard.model_validate(board) if board else None, brand=guidelines.theme, seed=seed, seeks=seeks
+        )
         fingerprint = fingerprint_of(
             [described(one) for one in asked.asks], described(asked.outro) if asked.outro else None,
             asked.theme.model_dump(), asked.title, seed, options.aspect, options.resolution, options.fps,
@@ -152,7 +153,7 @@ class _Painting:
         self._every = every
 
     def all(self) -> dict[str, Any]:
-        """Every scene: what a killed attempt finished is taken as it is, the rest is made, at most four at a time."""
+        """Every scene: what a killed attempt finished is taken as it is, the rest is made, some at a time."""
         entries: dict[int, dict[str, Any]] = {}
         for ask in self._every:
             known = self._done.known(ask.name, self._fingerprint(ask))
@@ -162,7 +163,8 @@ class _Painting:
                     self._finder.registry.take(int(known["phash"], 16), ask.name, history=False)
         rest = [ask for ask in self._every if ask.index not in entries]
         self._finder.search(rest)
-        with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        # who waits for a generator needs no processor
+        with ThreadPoolExecutor(max_workers=2 * WORKERS if self._job.makers else WORKERS) as pool:
             futures = [(ask, pool.submit(self._one, ask)) for ask in rest]
             try:
                 for ask, future in futures:
@@ -209,10 +211,12 @@ class _Painting:
 
     def _ground(self, ask: PictureAsk) -> Path:
         """What a window is set on."""
+        from chimera.media.windows import plain_ground
+
         kind, path = (ask.wish.ground if ask.wish else "card"), self._folder / f"ground-{ask.name}.png"
         if kind != "card":
             theme = self._job.asked.theme
-            return plain_ground(kind if kind.startswith("#") else str(getattr(theme, kind)), self._size, path)
+            return plain_ground(resolved(theme, kind), self._size, path)
         self._paint(self._job.spare, ask, path, wish=PictureWish(want="plain"))
         return path
 
@@ -245,6 +249,7 @@ class _Painting:
             "model": getattr(job.painter, "model", job.painter.name),
             **terms_of(job.painter),
             "seed": job.seed,
+            "theme": job.asked.theme.model_dump(),
             "scenes": scenes,
             "outro": outro,
             "opening": scenes[0].get("family", ""),
@@ -267,6 +272,8 @@ def _plain_layout(ask: PictureAsk) -> PictureWish | None:
 def _hash(path: Path) -> int:
     import cv2
     import numpy as np
+
+    from chimera.media.own.hashing import hash_of
 
     picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if picture is None:

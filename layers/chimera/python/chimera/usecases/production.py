@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from chimera.domain.approval import verify_approval
+from chimera.domain.cards import is_still
 from chimera.domain.ids import stable_id
 from chimera.domain.models import Brief, Material, Model, Trend
 from chimera.domain.money import to_micros
@@ -37,7 +38,7 @@ def open_task(
     media: MediaStore,
 ) -> dict[str, Any]:
     """Claim the task and lay out what the writer may use; gives the scope that all later steps carry."""
-    row = content.open(event.task_id, event.run_id)
+    row = content.open(event.task_id, event.run_id, event.options.format)
     persona = personas.get(str(row["persona_id"]))
     trend = trend_of(str(row["trend_source_id"]))
     scope = Scope(tenant_id=event.tenant_id, run_id=event.run_id, task_id=event.task_id, content_id=str(row["id"]))
@@ -53,7 +54,7 @@ def open_task(
         }
     )
     options = event.options
-    rate = pixel_rate(frame_size(options.aspect, options.resolution), options.fps)
+    rate = pixel_rate(frame_size(options.aspect, options.resolution), rate_of(options.format, options.fps))
     history = [r["production"] for r in content.rate_history(rate)]
     ask = {
         "material": material.model_dump(mode="json"),
@@ -103,6 +104,11 @@ def pixel_rate(size: tuple[int, int], fps: int) -> int:
     return size[0] * size[1] * fps
 
 
+def rate_of(format: str, fps: int) -> int:
+    """Pictures a second that productions are compared by: a card stands for a second, so no video is compared with it."""
+    return 1 if is_still(format) else fps
+
+
 def production_facts(made: MadeContent) -> dict[str, Any]:
     """What the whole production used, for the next estimate."""
     lines = noted(made.media, made.scope.prefix)
@@ -110,9 +116,10 @@ def production_facts(made: MadeContent) -> dict[str, Any]:
     for line in lines:
         seconds[line.step] = seconds.get(line.step, Decimal(0)) + Decimal(line.quantity)
     render = made.read("reports", "render.json")
+    still, size = is_still(render.get("format", "video")), (render["width"], render["height"])
     return {
-        "pixel_rate": pixel_rate((render["width"], render["height"]), render["fps"]),
-        "video_seconds": render["duration_seconds"],
+        "pixel_rate": pixel_rate(size, 1 if still else render["fps"]),
+        "video_seconds": len(render["cards"]) if still else render["duration_seconds"],
         "actual_micros": sum(line.amount_micros for line in lines),
         "cpu_seconds": {step: str(used) for step, used in seconds.items()},
     }

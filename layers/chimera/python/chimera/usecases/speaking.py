@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chimera.domain.cards import is_still
 from chimera.domain.models import BrandGuidelines
 from chimera.errors import ChimeraError
 from chimera.media.models import VoiceResult
-from chimera.media.timeline import unspoken_seconds
+from chimera.media.timeline import SILENT_SCENE_SECONDS, unspoken_seconds
 from chimera.ports import Voice
 from chimera.purse import Purse
 from chimera.usecases.breakers import Breakers
@@ -34,10 +35,11 @@ BREAKERS = Breakers()
 
 @dataclass(frozen=True, kw_only=True)
 class _Line:
-    """One scene's text and who says it; an empty text is silence."""
+    """One scene's text and who says it; an empty text is silence, of so many `seconds` if that is said."""
 
     text: str
     speaker: str
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +72,8 @@ def speak(
     that is not the script) and what stops the production (a switch, an expired approval).
     """
     brief, ask = made.brief(), made.read("brief", "material.json")
+    if is_still(brief.format):
+        return _nobody_speaks(made)
     persona = ask["persona"]
     guidelines = BrandGuidelines.model_validate(persona["brand_guidelines"])
     lines = _lines(made)
@@ -94,8 +98,7 @@ def speak(
         )  # fmt: skip
         with metered(media, scope.prefix, "voice", gigabytes=0.5, purse=purse, worst_case_micros=limit):
             spoken = {part.role: stage.spoken(part, chains[part.role]) for part in parts}
-            unspoken = unspoken_seconds(len(lines), has_outro=bool(brief.sources))
-            _fit(stage, parts, spoken, brief.duration_seconds - unspoken)
+            _fit(stage, parts, spoken, brief.duration_seconds - _unspoken(made, lines))
             by_scene = {n: spoken[part.role] for part in parts for n in part.scenes}
             scenes = [_scene(made, folder, index, line, by_scene.get(index)) for index, line in enumerate(lines)]
         lead = spoken[parts[0].role]
@@ -112,6 +115,26 @@ def speak(
     return summary(result, reused=False)
 
 
+def _nobody_speaks(made: MadeContent) -> dict[str, Any]:
+    """An image post: nothing is drawn, used or made; the file says so for who comes after."""
+    lines = _lines(made)
+    quiet = {"audio": "", "duration": 0.0, "words": [], "times": "engine"}
+    result = {
+        "fingerprint": fingerprint_of("nobody speaks", [[line.text, line.speaker] for line in lines]),
+        "provider": "",
+        "model": "",
+        "voice": "",
+        "speed_wpm": 0,
+        "roles": {},
+        "refused": [],
+        "scenes": [{**quiet, "role": line.speaker} for line in lines],
+    }
+    known = made.read_or_none("audio", "voice.json")
+    if known != result:
+        made.write("audio", "voice.json", result)
+    return summary(result, reused=known == result)
+
+
 def _lines(made: MadeContent) -> list[_Line]:
     """What is said in each scene and by whom: as the storyboard has it, else the brief's scenes by the narrator."""
     scenes = made.brief().scenes
@@ -123,12 +146,25 @@ def _lines(made: MadeContent) -> list[_Line]:
         text = shown.get("narration")
         if text is None:  # a storyboard may say who speaks and nothing else
             text = scenes[index].narration if index < len(scenes) else ""
-        lines.append(_Line(text=str(text).strip(), speaker=str(shown.get("speaker") or NARRATOR)[:40]))
+        speaker, seconds = str(shown.get("speaker") or NARRATOR)[:40], float(shown.get("seconds") or 0)
+        lines.append(_Line(text=str(text).strip(), speaker=speaker, seconds=seconds))
     if not any(line.text for line in lines):
         raise ChimeraError(
             "VALIDATION_FAILED", "the storyboard has no narration; expected at least one spoken scene", {}
         )
     return lines
+
+
+def _unspoken(made: MadeContent, lines: Sequence[_Line]) -> float:
+    """Seconds of the video without speech: leads, tails, silent scenes and the closing card, where the video gets one."""
+    board = made.read_or_none("brief", "storyboard.json") or {}
+    closes = any(
+        layer.get("kind") == "sources" for shown in board.get("scenes", ()) for layer in shown.get("layers", ())
+    )
+    sources = board.get("sources", made.brief().sources)
+    voiced = sum(bool(line.text) for line in lines)
+    quiet = sum(line.seconds or SILENT_SCENE_SECONDS for line in lines if not line.text)
+    return unspoken_seconds(max(voiced, 1), has_outro=bool(sources) and not closes) + quiet
 
 
 def _fit(stage: _Stage, parts: Sequence[Part], spoken: dict[str, _Spoken], target: float) -> None:

@@ -204,7 +204,7 @@ def _assets(made: MadeContent) -> list[dict[str, Any]]:
         for kind, file in render["files"].items()
     ]
     for kind, made_by, names in (
-        ("audio", voice["model"], [s["audio"] for s in voice["scenes"]]),
+        ("audio", voice["model"], [s["audio"] for s in voice["scenes"] if s["audio"]]),
         ("pictures", pictures["model"], [s["image"] for s in pictures["scenes"]]),
     ):
         for name in names:

@@ -46,7 +46,8 @@ class RunwayCanvas:
     author = "Runway"
     source = "https://runwayml.com"
     poll_seconds = 5.0
-    patience_seconds = 300.0
+    patience_seconds = 150.0
+    """Less than what the whole step may take; the task is not lost: another attempt at the step asks for it again."""
 
     def __init__(self, context: ProviderContext) -> None:
         given = self._settings = context.settings

@@ -25,7 +25,7 @@ class PostgresContent:
         self._db = db
         self._tenant = tenant_id
 
-    def open(self, task_id: str, run_id: str) -> Row:
+    def open(self, task_id: str, run_id: str, format: str = "video") -> Row:
         """Claim the task and open its content row; asked again (a retry), the same row comes back."""
         content_id = stable_id(task_id, "content")
         with self._db.transaction(self._tenant) as tx:
@@ -38,8 +38,8 @@ class PostgresContent:
                 raise ChimeraError("NOT_FOUND", f"no open task {task_id!r}", {"task_id": task_id})
             tx.execute(
                 "INSERT INTO content_pipeline (id, task_id, run_id, trend_source_id, persona_id, format)"
-                " VALUES (%s, %s, %s, %s, %s, 'video') ON CONFLICT (task_id) DO NOTHING",
-                (content_id, task_id, run_id, task["trend_id"], task["persona_id"]),
+                " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (task_id) DO NOTHING",
+                (content_id, task_id, run_id, task["trend_id"], task["persona_id"], format),
             )
             audit(tx, actor="director", action="content.opened", after={"content_id": content_id, "task_id": task_id})
             return _must(self._row(tx, content_id), content_id)
@@ -135,6 +135,11 @@ class PostgresContent:
                 " file_size_bytes = EXCLUDED.file_size_bytes, duration_seconds = EXCLUDED.duration_seconds",
                 {"id": new_id(), "content_id": content_id, "title": title[:255], **video},
             )
+        self.save_assets(content_id, assets)
+
+    def save_assets(self, content_id: str, assets: list[dict[str, Any]]) -> None:
+        """Every file that was made; again is the same."""
+        with self._db.transaction(self._tenant) as tx:
             for asset in assets:
                 tx.execute(
                     "INSERT INTO assets (id, content_id, kind, url, sha256, bytes, licence, generator, prompt, cost_micros)"

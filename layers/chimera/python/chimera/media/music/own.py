@@ -92,9 +92,9 @@ def fitted(read: Read, available: int, seconds: float) -> Iterator[Samples]:
             piece = read(begin - start, end - begin)
             at = np.arange(begin - start, end - start)
             if turn:
-                piece = piece * _rise(at / max(cross - 1, 1))
+                piece *= _rise(at / max(cross - 1, 1))
             if start + available < length:
-                piece = piece * _rise((available - 1 - at) / max(cross - 1, 1))
+                piece *= _rise((available - 1 - at) / max(cross - 1, 1))
             out[begin - first : end - first] += piece
         at = np.arange(first, first + count)
         if fade_in > 1 and fade_out > 1:
@@ -103,8 +103,8 @@ def fitted(read: Read, available: int, seconds: float) -> Iterator[Samples]:
         yield out
 
 
-def _rise(share: Samples) -> Samples:
-    return np.sin(np.clip(share, 0, 1) * (np.pi / 2)).astype(np.float32)[:, None]
+def _rise(share: np.ndarray) -> Samples:
+    return np.asarray(np.sin(np.clip(share, 0, 1) * (np.pi / 2)), dtype=np.float32)[:, None]
 
 
 def _kind(head: bytes) -> str | None:

@@ -10,7 +10,7 @@ import skia
 from chimera.media.layers import Area, ChartLayer, Point
 from chimera.media.theme import mix
 from chimera.media.type.draw import arc, polyline, rounded_box, stroked
-from chimera.media.type.sheet import CAP, Face, Sheet, shown
+from chimera.media.type.sheet import CAP, Face, Sheet, shortened, shown
 
 _STEPS = 20
 
@@ -67,11 +67,13 @@ def draw(sheet: Sheet, layer: ChartLayer) -> None:
     title, small = shown(layer.title, limit=120), shown(layer.unit, limit=40)
     if title:
         face = sheet.face("display", 800, unit * 1.35, sheet.on("ink")).fitted(title, box.width, smallest=0.5)
+        title = shortened(title, face, box.width)
         sheet.line(title, face, x=box.x, baseline=top + face.size * CAP, start=start, stop=stop, enter="rise",
                    depth=layer.depth, opacity=layer.opacity)  # fmt: skip
         top += face.size * 1.25
     if small:
         face = sheet.face("text", 500, unit * 0.9, sheet.on("ink")).fitted(small, box.width, smallest=0.5)
+        small = shortened(small, face, box.width)
         sheet.line(small, face, x=box.x, baseline=top + face.size * CAP, start=min(start + 0.1, stop), stop=stop,
                    enter="fade", depth=layer.depth, opacity=layer.opacity * 0.75)  # fmt: skip
         top += face.size * 1.2
@@ -105,15 +107,6 @@ def _fitted(plot: Plot, texts: list[str], width: float, size: float, **more: Any
     return plot.face(max(min(size, size * width / widest if widest else size), 18.0), **more)
 
 
-def _shortened(text: str, face: Face, width: float) -> str:
-    """A label that is still too wide ends with an ellipsis."""
-    if face.width(text) <= width:
-        return text
-    while len(text) > 1 and face.width(text.rstrip() + "…") > width:
-        text = text[:-1]
-    return text.rstrip() + "…"
-
-
 def _columns(plot: Plot) -> None:
     points, area, layer = plot.layer.points, plot.area, plot.layer
     slot = area.width / len(points)
@@ -139,9 +132,9 @@ def _columns(plot: Plot) -> None:
         tint = plot.sheet.on("accent") if i == plot.marked else plot.sheet.on("ink")
         value = Face(family=figures.family, weight=figures.weight, size=figures.size, colour=tint)
         under = zero + tall + figures.size * 1.05
-        plot.label(_shortened(values[i], value, slot), value, middle,
+        plot.label(shortened(values[i], value, slot), value, middle,
                    top - figures.size * 0.35 if point.value >= 0 else under, at=at)  # fmt: skip
-        plot.label(_shortened(texts[i], labels, slot * 0.96), labels, middle, area.y + area.height - labels.size * 0.3,
+        plot.label(shortened(texts[i], labels, slot * 0.96), labels, middle, area.y + area.height - labels.size * 0.3,
                    at=i * each, opacity=1.0 if i == plot.marked else 0.8)  # fmt: skip
     plot.form(rounded_box(area.x, zero - 1.5, area.width, 3, 1.5), plot.sheet.colour("ink"), enter="grow-x", over=2,
               opacity=0.5)  # fmt: skip
@@ -176,7 +169,7 @@ def _bars(plot: Plot) -> None:
     thick = row * 0.36
     for i, point in enumerate(points):
         top = first + row * i
-        text = _shortened(shown(point.label, limit=60), labels, area.width)
+        text = shortened(shown(point.label, limit=60), labels, area.width)
         plot.label(text, labels, area.x, top + labels.size * 0.95, align="left", at=i * each,
                    opacity=1.0 if i == plot.marked else 0.85)  # fmt: skip
         y, long = top + labels.size * 1.35, max(abs(point.value) * scale, 4.0)
@@ -240,7 +233,7 @@ def _line(plot: Plot) -> None:
         if all_fit or i in (0, len(points) - 1):
             align = "centre" if all_fit or len(points) == 1 else "left" if i == 0 else "right"
             place = x if align == "centre" else area.x if i == 0 else area.x + area.width
-            text = _shortened(texts[i], labels, slot if all_fit else area.width * 0.46)
+            text = shortened(texts[i], labels, slot if all_fit else area.width * 0.46)
             half = labels.width(text) / 2
             if align == "centre":
                 place = min(max(place, area.x + half), area.x + area.width - half)
@@ -315,7 +308,7 @@ def _donut(plot: Plot) -> None:
         plot.form(square, tints[i], at=at, enter="fade")
         text = value_text(point)
         plot.label(text, value, left + room, baseline, align="right", at=at)
-        named = _shortened(shown(point.label, limit=60), label, room - size * 1.5 - value.width(text))
+        named = shortened(shown(point.label, limit=60), label, room - size * 1.5 - value.width(text))
         plot.label(named, label, left + size * 1.2, baseline, align="left", at=at, opacity=0.9)
 
 
@@ -333,7 +326,7 @@ def _compare(plot: Plot) -> None:
     for i, point in enumerate(points):
         y = area.y + row * i
         at = plot.layer.seconds * i / (len(points) + 1)
-        text = _shortened(shown(point.label, limit=60), label, area.width)
+        text = shortened(shown(point.label, limit=60), label, area.width)
         face = Face(family=faces[i].family, weight=900, size=smallest, colour=faces[i].colour)
         block = label.size * 1.5 + smallest * (CAP + 0.35) + thick
         first = y + max(row - block, 0) / 2

@@ -8,7 +8,7 @@ from chimera.media import flow
 from chimera.media.layers import ListLayer, ProgressLayer, SourcesLayer
 from chimera.media.text import is_rtl
 from chimera.media.type.draw import polyline, rounded_box, stroked
-from chimera.media.type.sheet import CAP, Face, Sheet, shown
+from chimera.media.type.sheet import CAP, Face, Sheet, shortened, shown
 
 _MOST_SEGMENTS = 14
 
@@ -107,18 +107,21 @@ def draw_progress(sheet: Sheet, layer: ProgressLayer) -> None:
     box, theme, count = layer.box, sheet.theme, layer.count
     number = min(layer.number, count - 1)
     if layer.style == "count":
-        face = sheet.face("display", 800, box.height, sheet.on("ink"))
+        # a region that is as low as a bar is where it hangs from
+        face = sheet.face("display", 800, max(box.height, 34.0), sheet.on("ink"))
         text = f"{number + 1} / {count}"
-        sheet.line(text, face.fitted(text, box.width), x=box.x, baseline=box.y + box.height * 0.85, start=start,
+        sheet.line(text, face.fitted(text, box.width), x=box.x, baseline=box.y + max(box.height * 0.85, 34.0 * CAP), start=start,
                    stop=stop, enter="none", depth=layer.depth, opacity=layer.opacity * 0.85)  # fmt: skip
         return
     if layer.style == "dots" and count <= 40:
-        radius = min(box.height / 2, box.width / (count * 3))
+        radius = min(max(box.height / 2, 8.0), box.width / (count * 3))
         step = min(radius * 4, box.width / count)
         first = box.x + (box.width - step * (count - 1)) / 2
         for place in range(count):
             dot = skia.Path()
-            dot.addCircle(first + place * step, box.y + box.height / 2, radius * (1.0 if place == number else 0.66))
+            dot.addCircle(
+                first + place * step, box.y + max(box.height / 2, radius), radius * (1.0 if place == number else 0.66)
+            )
             sheet.form(dot, theme.accent if place == number else theme.ink, start=start, stop=stop, depth=layer.depth,
                        opacity=layer.opacity * (1.0 if place <= number else 0.35), enter="none")  # fmt: skip
         return
@@ -191,6 +194,7 @@ def draw_sources(sheet: Sheet, layer: SourcesLayer) -> None:
             square = rounded_box(edge if inner > 0 else edge - dot, y - dot / 2, dot, dot, dot / 4)
             sheet.form(square, theme.accent, start=at, opacity=layer.opacity, enter="fade", **common)  # type: ignore[arg-type]
             own = sheet.face("text", 600, item, sheet.on("ink")).fitted(name, box.width - 44)
+            name = shortened(name, own, box.width - 44)
             sheet.line(name, own, x=edge + inner * 44, baseline=y + own.size * 0.36, align=align, start=at,
                        enter="rise", opacity=layer.opacity, **common)  # type: ignore[arg-type]  # fmt: skip
         y = baseline + 96 * shrink + len(names) * step + 44 * shrink

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from chimera.media.layers import NumberLayer
 from chimera.media.type.draw import arc
-from chimera.media.type.sheet import CAP, Face, Sheet, shown, side
+from chimera.media.type.sheet import CAP, Face, Sheet, shortened, shown, side
 
 _STEPS = 18
 _WRITTEN = re.compile(r"^(.*?)(\d(?:[\d.,'’\u00a0\u202f]|\s(?=\d{3}))*)(.*)$", re.S)
@@ -86,6 +86,7 @@ def draw(sheet: Sheet, layer: NumberLayer) -> None:
     baseline = middle - height / 2 + face.size * CAP
     _count(sheet, layer, figure, face, x, baseline, align, start, stop)
     if unit:
+        unit = shortened(unit, small, room)
         sheet.line(unit, small, x=x, baseline=baseline + small.size * (CAP + 0.75), align=align,
                    start=min(start + 0.25, stop), stop=stop, enter="fade", depth=layer.depth,
                    opacity=layer.opacity)  # fmt: skip

@@ -129,6 +129,16 @@ class Face:
         )  # fmt: skip
 
 
+def shortened(text: str, face: Face, width: float) -> str:
+    """A line that is still too wide ends with an ellipsis; where not even a letter fits, nothing."""
+    if face.width(text) <= width:
+        return text
+    while len(text) > 1 and face.width(text.rstrip() + "…") > width:
+        text = text[:-1]
+    cut = text.rstrip() + "…"
+    return cut if face.width(cut) <= width else ""
+
+
 @dataclass(frozen=True)
 class Sheet:
     """One clip's script in the making."""
