@@ -36,12 +36,13 @@ QUALITY = 92
 LOWEST_QUALITY = 60
 SECONDS, AT = 14.0, 13.0
 """How long a card's scene lasts, and when it is looked at: every animation (the longest is a chart's, 8 s) has ended."""
-LARGEST_WORDS, SMALLEST_WORDS = 54, 36
+LARGEST_WORDS, SMALLEST_WORDS = 60, 36
 """Size of the words that nobody says, reference pixels: 36 of 1080 is 13 points on a phone."""
 MOST_LINES = 12
-_GAP = 30.0
+_GAP = 40.0
 _PAD = 30.0
 _LEAST_HEIGHT = 64.0
+_DESCENT = 40.0  # what hangs below the last line of a block that fills its box
 _SOURCE_SIZE = 30
 Format = Literal["image", "carousel", "thread"]
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -140,10 +141,11 @@ def settled(layer: Layer, clip: Clip, theme: Theme) -> Layer:
 def _whole(layer: KineticLayer, clip: Clip, theme: Theme) -> TextLayer:
     """The scene's words as one block of type, the longest word emphasised, as many whole sentences as fit."""
     said = clean(clip.scene.narration) or clean(clip.scene.on_screen_text)
+    box = layer.box.model_copy(update={"height": max(layer.box.height - _DESCENT, layer.box.height * 0.8)})
 
     def block(text: str) -> TextLayer:
         return TextLayer(
-            box=layer.box, depth=layer.depth, opacity=layer.opacity, text=_emphasised(text), size=layer.size,
+            box=box, depth=layer.depth, opacity=layer.opacity, text=_emphasised(text), size=layer.size,
             smallest=max(layer.size * 0.3, SMALLEST_WORDS), lines=MOST_LINES, leading=1.08, weight=layer.weight,
             align=layer.align, valign="middle", colour=layer.colour, emphasis=layer.emphasis, upper=layer.upper,
             enter="none",
@@ -183,18 +185,49 @@ def _words_layers(clip: Clip, place: Area, theme: Theme, layout: Layout, foot: S
     photo = clip.scene.scrim > 0
     taken = [_extent(layer, theme) for layer in (*clip.layers, *foot) if layer.kind != "shape" and layer.kind != "progress"]
     box = _room(place, taken, layout)
-    centred = any(isinstance(one, TextLayer) and one.align == "centre" and one.size > 40 for one in clip.layers)
+    headline = _headline(clip, box, theme)
+    align, ground = (headline.align if headline else "start"), _ground(clip, box, headline)
     pad = _PAD if photo else 0.0
     for count in range(len(lines), 0, -1):
         text = " ".join(lines[:count])
         layer = TextLayer(
             text=text.replace("*", "∗"), box=_inside(box, pad), font="text", weight=600, size=LARGEST_WORDS,
             smallest=SMALLEST_WORDS - 4, lines=MOST_LINES, leading=1.3, valign="top",
-            align="centre" if centred else "start", enter="none", depth=6,
+            align=align, ground=ground, colour=_ink(headline), enter="none", depth=6,
         )  # fmt: skip
         if box.height >= _LEAST_HEIGHT and _is_whole(layer, theme):
             return _Words((*_plate(layer, pad, theme), layer), text, tuple(lines[count:]))
     return _Words(dropped=tuple(lines))
+
+
+def _headline(clip: Clip, box: Area, theme: Theme) -> TextLayer | None:
+    """The large text right above a place."""
+    above = [
+        one
+        for one in clip.layers
+        if isinstance(one, TextLayer) and one.size >= LARGEST_WORDS and one.plate != "pill" and one.box.y < box.y
+    ]
+    return max(above, key=lambda one: _extent(one, theme).y) if above else None
+
+
+def _ink(headline: TextLayer | None) -> str:
+    """The headline's colour where it stands on a ground of its own, as dark type on a bright pane."""
+    return headline.colour if headline is not None and headline.ground != "background" else "ink"
+
+
+def _ground(clip: Clip, box: Area, headline: TextLayer | None) -> str:
+    """The colour under the words: the headline's, or the uppermost filled form's that they stand on, or the theme's."""
+    if headline is not None and headline.ground != "background":
+        return headline.ground
+    x, y = box.x + box.width / 2, box.y + box.height / 3
+    under = [
+        layer
+        for layer in clip.layers
+        if isinstance(layer, ShapeLayer) and layer.form in ("rectangle", "rounded") and layer.stroke == 0
+        and layer.opacity > 0.6 and layer.box.x <= x <= layer.box.x + layer.box.width
+        and layer.box.y <= y <= layer.box.y + layer.box.height
+    ]  # fmt: skip
+    return max(under, key=lambda layer: layer.depth).colour if under else "background"
 
 
 def _plate(layer: TextLayer, pad: float, theme: Theme) -> tuple[Layer, ...]:
@@ -220,7 +253,7 @@ def _room(place: Area, taken: Sequence[Area], layout: Layout) -> Area:
     top, foot = place.y, place.y + place.height
     for area in taken:
         beside = area.x + area.width <= place.x or area.x >= place.x + place.width
-        if beside or area.y + area.height <= top or area.y >= foot:
+        if beside or area.y + area.height + _GAP <= top or area.y - _GAP >= foot:
             continue
         if area.y + area.height / 2 <= (top + foot) / 2:
             top = max(top, area.y + area.height + _GAP)

@@ -172,7 +172,8 @@ def key_figure(text: str) -> Figure | None:
     return best[1] if best else None
 
 
-def _score(text: str, match: re.Match[str]) -> tuple[int, Figure] | None:
+def _score(text: str, match: re.Match[str], *, counted: bool = False) -> tuple[int, Figure] | None:
+    """How telling a number is, or None. `counted`: any noun in the plural is a unit, not only the well-known ones."""
     number = match["number"]
     value = float(number.replace(",", ""))
     decimals = len(number.partition(".")[2])
@@ -196,6 +197,8 @@ def _score(text: str, match: re.Match[str]) -> tuple[int, Figure] | None:
         return 3, Figure("", number, "", noun, None, decimals, value)
     if "," in number and value >= 1000:
         return 3, Figure("", number, "", noun, None, decimals, value)
+    if counted and len(noun) > 3 and noun.endswith("s") and not is_year:
+        return 2, Figure("", number, "", noun, None, decimals, value)
     return None
 
 
@@ -237,8 +240,24 @@ _MONTHS = "January|February|March|April|May|June|July|August|September|October|N
 _DATE = rf"(?:(?:{_MONTHS})(?:\s+(?:18|19|20)\d\d)?|(?:18|19|20)\d\d(?:/\d\d)?)"
 _DATE_AFTER = re.compile(rf"^[\w\s%-]{{0,40}}?\b(?:in|by|for|during|at the end of)\s+({_DATE})\b")
 _DATE_BEFORE = re.compile(rf"\b({_DATE})\b(?:[:,]|\s+[a-z]+)*[^.!?]{{0,60}}$")
-_NAME_BEFORE = re.compile(r"(?:^|[,;:.]\s+|\b(?:and|while|but|in|for|against|than)\s+|^[^A-Z]*)((?:the\s+)?[A-Z][\w’'&-]*(?:\s+[A-Z][\w’'&-]*){0,3})[^,;.!?]{0,40}$")
-_NAME_AFTER = re.compile(r"^(?:\s+[a-z]+){0,3}?\s+(?:in|for|at|from)\s+((?:the\s+)?[A-Z][\w’'&-]*(?:\s+[A-Z][\w’'&-]*){0,3})")
+_NAME_BEFORE = re.compile(
+    r"(?:^|[,;:.]\s+|\b(?:and|while|but|in|for|against|than)\s+|^[^A-Z]*)((?:the\s+)?[A-Z][\w’'&-]*(?:\s+[A-Z][\w’'&-]*){0,3})[^,;.!?]{0,40}$"
+)
+_NAME_AFTER = re.compile(
+    r"^(?:\s+[a-z]+){0,3}?\s+(?:in|for|at|from)\s+((?:the\s+)?[A-Z][\w’'&-]*(?:\s+[A-Z][\w’'&-]*){0,3})"
+)
+_SENTENCE = re.compile(r"[.!?](?=\s|$)|\n")
+# capitalised only because a sentence begins with them
+_NO_NAMES = frozenset(
+    [
+        "A", "About", "After", "Again", "All", "Almost", "Also", "An", "And", "Another", "As", "At", "Before", "But", "By",
+        "Even", "Every", "Few", "For", "From", "He", "Her", "Here", "His", "However", "I", "If", "In", "It", "Its", "Just",
+        "Last", "Many", "More", "Most", "My", "Nearly", "Next", "No", "Now", "Of", "On", "One", "Only", "Our", "Over", "She",
+        "So", "Some", "Still", "That", "The", "Their", "Then", "There", "These", "They", "This", "Those", "To", "Today",
+        "Tomorrow", "Under", "Until", "Up", "We", "What", "When", "Where", "While", "Who", "With", "Yesterday", "Yet", "You",
+        "Your",
+    ]
+)  # fmt: skip
 _CLAUSE = re.compile(r"(?<=[a-z%\d])[,;](?=\s)|[.!?](?=\s|$)|\n")
 
 
@@ -252,35 +271,42 @@ def as_data(figure: Figure | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def figures_of(text: str) -> list[tuple[Figure, str]]:
-    """Every telling figure of a text, each once, in order, with the label that the text gives it (or "")."""
+def figures_of(text: str, *, counted: bool = False) -> list[tuple[Figure, str]]:
+    """Every telling figure of a text, each once, in order, with the label that the text gives it (or "").
+
+    `counted` takes numbers of anything in the plural: for series, where the same noun must come again.
+    """
     found: list[tuple[Figure, str]] = []
     seen: set[tuple[str, str, str]] = set()
     text = text[:4000]
-    matches = [m for m in _FIGURE.finditer(text) if _score(text, m) is not None]
-    ends = [0, *(m.end() for m in matches)]
-    for number, match in enumerate(matches):
-        scored = _score(text, match)
-        if scored is None:
-            continue
-        until = matches[number + 1].start() if number + 1 < len(matches) else len(text)
-        label = _label(text, match, ends[number], until)
-        key = (scored[1].big, scored[1].unit, label)
+    scored = [(m, f[1]) for m in _FIGURE.finditer(text) if (f := _score(text, m)) is not None]
+    since = 0
+    for number, (match, figure) in enumerate(scored):
+        until = scored[number + 1][0].start() if number + 1 < len(scored) else len(text)
+        label, used = _label(text, match, since, until)
+        since = used  # a date that stands after one figure is not the next one's
+        key = (figure.big, figure.unit, label)
         if key not in seen:
             seen.add(key)
-            found.append((scored[1], label))
+            found.append((figure, label))
     return found
 
 
-def _label(text: str, match: re.Match[str], since: int, until: int) -> str:
-    """A year or month nearby, else a name nearby; only words that stand in the same clause, as they are written."""
-    before = _CLAUSE.split(text[since : match.start()])[-1]
+def _label(text: str, match: re.Match[str], since: int, until: int) -> tuple[str, int]:
+    """A year or month nearby, else a name in the same clause, as it is written; and where what was used of the text ends."""
+    sentence = _SENTENCE.split(text[since : match.start()])[-1]
+    clause = _CLAUSE.split(sentence)[-1]
     after = _CLAUSE.split(text[match.end() : until])[0]
-    for pattern, part in ((_DATE_AFTER, after), (_DATE_BEFORE, before), (_NAME_AFTER, after), (_NAME_BEFORE, before)):
+    for pattern, part, behind in (
+        (_DATE_AFTER, after, True),
+        (_DATE_BEFORE, sentence, False),
+        (_NAME_AFTER, after, True),
+        (_NAME_BEFORE, clause, False),
+    ):
         named = pattern.search(part)
-        if named:
-            return named[1].strip()[:60]
-    return ""
+        if named and named[1].strip() not in _NO_NAMES:
+            return named[1].strip()[:60], match.end() + (named.end() if behind else 0)
+    return "", match.end()
 
 
 def series_of(texts: Sequence[str]) -> list[Series]:
@@ -290,7 +316,7 @@ def series_of(texts: Sequence[str]) -> list[Series]:
     """
     groups: dict[tuple[str, str, str], list[SeriesPoint]] = {}
     for index, text in enumerate(texts):
-        for figure, label in figures_of(text):
+        for figure, label in figures_of(text, counted=True):
             points = groups.setdefault((figure.prefix, figure.suffix, figure.unit), [])
             if label and label not in {p.label for p in points} and len(points) < 12:
                 points.append(SeriesPoint(label, figure.value, f"{figure.big}", index))

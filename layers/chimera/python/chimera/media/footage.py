@@ -87,5 +87,7 @@ class Footage:
 
     def _refused(self, error: Exception) -> ChimeraError:
         return ChimeraError(
-            "VALIDATION_FAILED", f"the footage {self._path.name} cannot be read: {error}", {"file": self._path.name}
+            "VALIDATION_FAILED",
+            f"the footage {self._path.name} cannot be read: {getattr(error, 'strerror', None) or error}",
+            {"file": self._path.name},
         )

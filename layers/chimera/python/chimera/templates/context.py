@@ -101,6 +101,7 @@ def _series(series: Series) -> dict[str, Any]:
         "share": series.share,
         "dated": series.dated,
         "scenes": list(series.scenes),
+        "at": [p.text for p in series.points],  # the scene of each point
         "points": [{"label": p.label, "value": p.value, "shown": p.shown} for p in series.points],
     }
 

@@ -251,7 +251,7 @@ def _trials(resolved: Resolved) -> Iterator[Problem]:
             return list(error.problems)
         named = f" on {wish.platform}" if wish.platform else ""
         found = [*wrong, *overlaps(storyboard, origins, resolved)]
-        return [replace(p, message=p.message.replace(":", f"{named}:", 1)) if named else p for p in found]
+        return [replace(p, message=p.message.replace("9:16:", f"9:16{named}:", 1)) if named else p for p in found]
 
     told: set[tuple[str, int, str]] = set()
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:

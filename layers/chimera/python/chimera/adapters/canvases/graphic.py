@@ -21,7 +21,7 @@ from chimera.adapters.canvases.brush import (
     texture,
 )
 from chimera.media.fonts import typeface
-from chimera.media.theme import mix
+from chimera.media.theme import contrast, mix
 
 
 def letter(s: Stage) -> None:
@@ -47,6 +47,8 @@ def letter(s: Stage) -> None:
         )  # fmt: skip
     loud = s.pick(p.first, p.second)
     back = p.third if loud == p.first else p.first
+    if contrast(back, p.ground) < 2.2:  # the letter shows through it in the ground's colour
+        back = p.second if loud == p.first else p.first
     c.drawString(text, at_x + size * 0.045, at_y + size * 0.045, font, line(p.tint(0.22), 1.0, 3.0))
     c.drawString(text, at_x, at_y, font, fill(loud))
     c.drawPath(shape, fill(back if back != loud else p.raised))
