@@ -1,21 +1,26 @@
-"""Renders the same 45-second piece and prints JSON: wall time, CPU per output second, ratio to bare x264, peak memory.
+"""Renders the same piece at several sizes and prints JSON: CPU per output second, ratio to bare x264, memory, previews.
 
-`python bench/render.py [--aspect 9:16] [--height 1080p] [--keep DIR]`. The floor is x264 at the same preset, alone, on
-the very frames the render made, decoded first to a file of raw pictures (in parts, so that it fits on a disk).
+`python bench/render.py [--heights 360p,1080p] [--repeats 5] [--qualities standard,high] [--keep DIR]`. The floor is x264
+at the same preset, alone, on the very frames the render made, decoded first to a file of raw pictures (in parts, so that
+it fits on a disk). Render and floor are measured one after the other in each repeat, and the ratio is the median of the
+repeats' ratios. The changed line is one of ten scenes.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
+from typing import Any
 
 import ffmpeg
 import psutil
@@ -24,7 +29,6 @@ from chimera.adapters.canvases.cards import CardCanvas
 from chimera.adapters.voices.espeak import EspeakVoice
 from chimera.media import process
 from chimera.media.encode import VideoSettings
-from chimera.media.inspect import inspect
 from chimera.media.models import RenderJob, RenderScene, SceneSpec, frame_size
 from chimera.media.render import render
 
@@ -45,11 +49,13 @@ PIECE = [
 ]  # fmt: skip
 
 
-def piece(folder: Path, aspect: str, height: str) -> RenderJob:
-    """The job, with its voice and pictures made."""
+def piece(folder: Path, aspect: str, height: str, *, scenes_wanted: int = len(PIECE)) -> RenderJob:
+    """The job, with its voice and pictures made; with more scenes than the piece has, it begins again."""
+    folder.mkdir(parents=True, exist_ok=True)
     size = frame_size(aspect, height)  # type: ignore[arg-type]
     scenes = []
-    for index, (said, shown, prompt) in enumerate(PIECE):
+    for index in range(scenes_wanted):
+        said, shown, prompt = PIECE[index % len(PIECE)]
         spec = SceneSpec(narration=said, on_screen_text=shown, visual_prompt=prompt)
         voice = EspeakVoice().synthesize(said, speed_wpm=175, out_wav=folder / f"{index}.wav")
         image = CardCanvas().paint(
@@ -65,24 +71,39 @@ def piece(folder: Path, aspect: str, height: str) -> RenderJob:
     )  # fmt: skip
 
 
-class PeakMemory(threading.Thread):
-    """The largest resident size of this process and its children together, sampled ten times a second."""
+class PeakMemory:
+    """The largest proportional set size of this process and its children together, sampled twenty times a second."""
 
     def __init__(self) -> None:
-        super().__init__(daemon=True)
         self.peak = 0
-        self.over = threading.Event()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def run(self) -> None:
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
         me = psutil.Process()
-        while not self.over.wait(0.1):
+        while not self._over.wait(0.05):
             total = 0
             for one in [me, *me.children(recursive=True)]:
-                try:
-                    total += one.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
+                with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+                    total += _proportional(one.pid)
             self.peak = max(self.peak, total)
+
+
+def _proportional(pid: int) -> int:
+    """Bytes a process answers for: its own pages and its share of those it shares (Linux); elsewhere what is resident."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except FileNotFoundError:
+        return int(psutil.Process(pid).memory_info().rss)
+    return int(next(line for line in text.splitlines() if line.startswith("Pss:")).split()[1]) * 1024
 
 
 def floor_seconds(video: Path, settings: VideoSettings, seconds: float, folder: Path) -> float:
@@ -110,27 +131,16 @@ def floor_seconds(video: Path, settings: VideoSettings, seconds: float, folder: 
     return used
 
 
-def main() -> int:
-    """Runs the bench and prints one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--aspect", default="9:16", choices=["9:16", "16:9", "1:1"])
-    parser.add_argument("--height", default="1080p", choices=["360p", "720p", "1080p", "4k"])
-    parser.add_argument("--keep", type=Path, help="keep the files in this folder")
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="bench-render-") as temporary:
-        folder = (asked.keep or Path(temporary)).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        begun = time.monotonic()
-        job = piece(folder, asked.aspect, asked.height)
-        prepared = time.monotonic() - begun
-        memory = PeakMemory()
-        memory.start()
-        result = render(job, folder / "work")
-        memory.over.set()
-        again = render(job, folder / "work")
-        begun = time.monotonic()
-        report = inspect(result.video, vtt=result.vtt, narration=" ".join(said for said, *_ in PIECE))
-        inspected = time.monotonic() - begun
+def measured(job: RenderJob, folder: Path, *, with_floor: bool = True) -> dict[str, Any]:
+    """One fresh render of a job, and the floor on its frames."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with PeakMemory() as memory:
+        result = render(job, folder)
+    found: dict[str, Any] = {
+        "seconds": result.duration_seconds, "cpu": result.cpu_seconds, "wall": result.wall_seconds, "bytes": result.size_bytes,
+        "peak": memory.peak / 1e6, "loudness": result.loudness_lufs, "true_peak": result.true_peak_dbtp,
+    }  # fmt: skip
+    if with_floor:
         settings = VideoSettings.plan(
             size=job.size,
             fps=job.fps,
@@ -138,35 +148,76 @@ def main() -> int:
             seconds=result.duration_seconds,
             max_bytes=job.max_bytes,
         )
-        floor = floor_seconds(result.video, settings, result.duration_seconds, folder)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        print(
-            json.dumps(
-                {
-                    "cores": cores,
-                    "video_seconds": result.duration_seconds,
-                    "size": f"{result.width}x{result.height}@{result.fps}",
-                    "voice_and_pictures_wall_seconds": round(prepared, 2),
-                    "render_wall_seconds": result.wall_seconds,
-                    "render_cpu_seconds": result.cpu_seconds,
-                    "cpu_seconds_per_output_second": round(result.cpu_seconds / result.duration_seconds, 3),
-                    "floor_cpu_seconds": round(floor, 2),
-                    "ratio_to_floor": round(result.cpu_seconds / floor, 3),
-                    "peak_memory_mb": round(memory.peak / 1e6),
-                    "resume_wall_seconds": again.wall_seconds,
-                    "inspect_wall_seconds": round(inspected, 2),
-                    "bytes": result.size_bytes,
-                    "loudness_lufs": result.loudness_lufs,
-                    "true_peak_dbtp": result.true_peak_dbtp,
-                    "problems": [check.name for check in report.problems],
-                    "ffmpeg": subprocess.run(
-                        [process.executable(), "-version"], capture_output=True, text=True, check=True
-                    ).stdout.split("\n", 1)[0],
-                    "python": sys.version.split()[0],
-                },
-                indent=1,
-            )
-        )
+        found["floor"] = floor_seconds(result.video, settings, result.duration_seconds, folder)
+        found["ratio"] = result.cpu_seconds / found["floor"]
+    return found
+
+
+def at_size(folder: Path, aspect: str, height: str, qualities: list[str], repeats: int) -> dict[str, Any]:
+    """All figures of one size."""
+    job = piece(folder / "in", aspect, height)
+    runs: dict[str, list[dict[str, Any]]] = {quality: [] for quality in [*qualities, "preview"]}
+    for _ in range(repeats):
+        for quality, found in runs.items():
+            wanted = job.model_copy(update={"quality_preset": quality})
+            found.append(measured(wanted, folder / "work", with_floor=quality != "preview"))
+    shown: dict[str, Any] = {"repeats": repeats, "size": "x".join(map(str, job.size)), "fps": job.fps}
+    for quality, found in runs.items():
+        median = {
+            name: statistics.median(run[name] for run in found) for name in found[0] if found[0][name] is not None
+        }
+        shown[quality] = {
+            "video_seconds": median["seconds"],
+            "cpu_seconds": round(median["cpu"], 2),
+            "cpu_seconds_per_output_second": round(median["cpu"] / median["seconds"], 3),
+            "wall_seconds": round(median["wall"], 2),
+            "peak_memory_mb": round(max(run["peak"] for run in found)),
+            "bytes": round(median["bytes"]),
+            "loudness_lufs": median.get("loudness"),
+            "true_peak_dbtp": median.get("true_peak"),
+        }
+        if "floor" in median:
+            shown[quality]["floor_cpu_seconds"] = round(median["floor"], 2)
+            shown[quality]["ratio_to_floor"] = round(median["ratio"], 3)
+    if "standard" in shown:
+        pairs = zip(runs["preview"], runs["standard"], strict=True)
+        shown["preview_wall_share"] = round(statistics.median(a["wall"] / b["wall"] for a, b in pairs), 3)
+    shown["changed_line"] = changed_line(folder, aspect, height, repeats)
+    return shown
+
+
+def changed_line(folder: Path, aspect: str, height: str, repeats: int) -> dict[str, Any]:
+    """What changing what stands in one scene of ten costs, as a share of the whole; sound and joining included."""
+    job = piece(folder / "ten", aspect, height, scenes_wanted=10)
+    shares, reused = [], 0
+    for number in range(repeats):
+        whole = measured(job, folder / "work", with_floor=False)
+        other = job.scenes[4].model_copy(update={"on_screen_text": f"Another line {number}"})
+        result = render(job.model_copy(update={"scenes": (*job.scenes[:4], other, *job.scenes[5:])}), folder / "work")
+        shares.append(result.cpu_seconds / whole["cpu"])
+        reused = result.segments_reused
+    return {"scenes": 10, "cpu_share": round(statistics.median(shares), 3), "segments_reused": reused}
+
+
+def main() -> int:
+    """Runs the bench and prints one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--aspect", default="9:16", choices=["9:16", "16:9", "1:1"])
+    parser.add_argument("--heights", default="360p", help="comma-separated: 360p, 720p, 1080p, 4k")
+    parser.add_argument("--qualities", default="standard,high", help="comma-separated: draft, standard, high")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--keep", type=Path, help="keep the files in this folder")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-render-") as temporary:
+        folder = (asked.keep or Path(temporary)).resolve()
+        sizes = {
+            height: at_size(folder / height, asked.aspect, height, asked.qualities.split(","), asked.repeats)
+            for height in asked.heights.split(",")
+        }
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    version = subprocess.run([process.executable(), "-version"], capture_output=True, text=True, check=True).stdout
+    about = {"bench": "render", "cores": cores, "ffmpeg": version.split("\n", 1)[0], "python": sys.version.split()[0]}
+    print(json.dumps({**about, "sizes": sizes}, indent=1))
     return 0
 
 

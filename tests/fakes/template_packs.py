@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -11,11 +13,12 @@ from chimera.domain.models import BrandGuidelines, BrandTheme, Persona, Scene
 from chimera.errors import ChimeraError
 from chimera.templates.context import BriefWords
 from chimera.templates.engine import LIMITS, Limits, Wish, expand
-from chimera.templates.expansion import EvaluationError, Expansion
 from chimera.templates.packs import MAIN, Pack, read_pack
 from chimera.templates.resolving import Resolved, resolve
+from chimera.templates.sandbox import Expressions
 from chimera.templates.semver import Reference
 from chimera.templates.storyboard import Storyboard
+from chimera.templates.worker import answer
 
 EVERY_SCENE = """
 scenes:
@@ -70,13 +73,12 @@ def board(
     return expand(resolved(text, *others), wish(words, **more), limits=limits)
 
 
-def evaluated_here(request: dict[str, Any], label: str, limits: Limits) -> dict[str, Any]:
+def evaluated_here(requests: Sequence[dict[str, Any]], label: str, limits: Limits) -> list[dict[str, Any]]:
     """Stands in for `engine.ask_worker` where a process for each expansion would only take time."""
-    del label, limits
-    try:
-        return {"ok": json.loads(json.dumps(Expansion(json.loads(json.dumps(request))).run()))}
-    except EvaluationError as error:
-        return {"error": error.told()}
+    del label
+    made = [answer(json.loads(json.dumps(one)), Expressions(), asdict(limits)) for one in requests]
+    found: list[dict[str, Any]] = json.loads(json.dumps(made))
+    return found
 
 
 def folder(root: Path, text: str, *, name: str = "mine", version: str = "1.0.0") -> Path:

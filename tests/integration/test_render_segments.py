@@ -42,12 +42,23 @@ def picture(path: Path, seed: int) -> Path:
 
 def scene(folder: Path, number: int, seconds: float = 1.0, **changes_: object) -> RenderScene:
     """A silent scene with a picture of its own."""
-    values = {"seconds": seconds, "on_screen_text": f"Line {number}", "image": picture(folder / f"{number}.png", number)}
+    values = {
+        "seconds": seconds,
+        "on_screen_text": f"Line {number}",
+        "image": picture(folder / f"{number}.png", number),
+    }
     return RenderScene.model_validate({**values, **changes_})
 
 
 def job_of(scenes: Sequence[RenderScene], **changes_: object) -> RenderJob:
-    values = {"title": "T", "scenes": tuple(scenes), "height": "360p", "fps": FPS, "quality_preset": "draft", "music": "off"}
+    values = {
+        "title": "T",
+        "scenes": tuple(scenes),
+        "height": "360p",
+        "fps": FPS,
+        "quality_preset": "draft",
+        "music": "off",
+    }
     return RenderJob.model_validate({**values, **changes_})
 
 
@@ -111,7 +122,10 @@ def test_every_frame_is_there_once_at_its_time_and_the_sound_is_as_long(tmp_path
         times = [float((f.pts or 0) * video.time_base) for f in container.decode(video=0)]
         lasts = float(video.duration * video.time_base), float(sound.duration * (sound.time_base or 0))
     assert times == pytest.approx([n / 30 for n in range(4 * 21)], abs=1e-4)
-    assert lasts == (pytest.approx(result.duration_seconds, abs=1e-3), pytest.approx(result.duration_seconds, abs=1 / 30))
+    assert lasts == (
+        pytest.approx(result.duration_seconds, abs=1e-3),
+        pytest.approx(result.duration_seconds, abs=1 / 30),
+    )
     assert result.segments_total == 6, "a cut has no way in"
 
 
@@ -180,7 +194,9 @@ def test_a_transition_begins_with_the_old_picture_and_ends_with_the_new(kind: Tr
         shares.append((luma.mean() - 50) / 150)
         assert np.ptp(luma.mean(axis=1)) < 1, "every row alike"
     if kind == "dip":
-        assert min(shares) < -0.1 and shares[0] == pytest.approx(0, abs=0.06) and shares[-1] == pytest.approx(1, abs=0.06)
+        assert (
+            min(shares) < -0.1 and shares[0] == pytest.approx(0, abs=0.06) and shares[-1] == pytest.approx(1, abs=0.06)
+        )
     else:
         assert all(b >= a - 1e-9 for a, b in itertools.pairwise(shares))
         assert shares[-1] > 0.9 and (kind == "cut" or shares[0] < 0.1)
@@ -215,11 +231,13 @@ def test_a_script_says_when_its_type_changes(line: str, wanted: set[int]) -> Non
     found = set(changes(SCRIPT.format(more=line), fps=24, first=0, frames=48))
     assert wanted <= found and {0, 5, 20} <= found
     if len(wanted) < 20:
-        assert len(found) < 14
+        assert len(found) <= len(wanted) + 9, "and stands still in between"
 
 
 def test_type_drawn_by_changes_is_the_type_that_is_burned_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = tuple(Word(text=w, start=0.2 + 0.3 * n, end=0.45 + 0.3 * n) for n, w in enumerate("One two three four.".split()))
+    words = tuple(
+        Word(text=w, start=0.2 + 0.3 * n, end=0.45 + 0.3 * n) for n, w in enumerate(["One", "two", "three", "four."])
+    )
     scenes = [scene(tmp_path, 0, 2.0, words=words, on_screen_text="Standing 42 %", motion="still")]
     job = job_of(scenes, quality_preset="high")
     plan = make_plan(job, "x264")
@@ -326,7 +344,7 @@ def test_footage_in_a_video_is_shown_frame_by_frame_between_transitions(tmp_path
     wanted = range(clip.start_frame + clip.transition_frames, clip.start_frame + clip.frames)
     found = {n: read_counter(luma) for n, luma in luma_at(result.video, wanted).items()}
     assert found == {n: min(6 + n - clip.start_frame, 29) for n in wanted}
-    with pytest.raises(ChimeraError, match=r"a\.mp4|0\.png"):
+    with pytest.raises(ChimeraError, match=r"footage bad\.mp4 cannot be read: Invalid data"):
         (tmp_path / "bad.mp4").write_bytes(b"nope")
         render(job_of([film.model_copy(update={"footage": tmp_path / "bad.mp4"})]), tmp_path / "bad")
 
@@ -356,17 +374,21 @@ def test_the_logo_stands_still_above_every_picture(tmp_path: Path) -> None:
     without = luma_at(render(job_of(scenes), tmp_path / "b").video, frames)
     for number, luma in luma_at(with_logo.video, frames).items():
         assert np.abs(luma[200:].astype(int) - without[number][200:]).mean() < 1.5
-        assert np.abs(luma[42:78, 304:338].astype(int) - without[number][42:78, 304:338]).mean() < 4, "and clear beside it"
+        assert np.abs(luma[42:78, 304:338].astype(int) - without[number][42:78, 304:338]).mean() < 4, (
+            "and clear beside it"
+        )
     (tmp_path / "no.png").write_bytes(b"x")
     with pytest.raises(ChimeraError, match=r"no\.png is not a picture"):
         logo(tmp_path / "no.png", box, SIZE)
 
 
 def test_captions_may_be_a_track_and_markers_are_chapters(tmp_path: Path) -> None:
-    words = tuple(Word(text=w, start=0.3 * n, end=0.3 * n + 0.28) for n, w in enumerate("Dies ist ein Satz.".split()))
+    words = tuple(
+        Word(text=w, start=0.3 * n, end=0.3 * n + 0.28) for n, w in enumerate(["Dies", "ist", "ein", "Satz."])
+    )
     look = {"box": {"x": 100, "y": 1300, "width": 700, "height": 180}, "soft": True}
     scenes = [
-        scene(tmp_path, 0, 1.5, words=words, narration="Dies ist ein Satz.", marker="Eins; = #1\\"),
+        scene(tmp_path, 0, 1.5, words=words, narration="Dies ist ein Satz.", marker="Eins; = #1\\ a\\"),
         scene(tmp_path, 1, 1.0, marker="Zwei [x]"),
     ]
     result = render(job_of(scenes, captions=look, language="de-DE"), tmp_path / "work")
@@ -375,9 +397,11 @@ def test_captions_may_be_a_track_and_markers_are_chapters(tmp_path: Path) -> Non
         assert track.codec_context.name == "mov_text" and track.language == "deu"
         assert bool(track.disposition & type(track.disposition).default)
         told = b"".join(bytes(p) for p in container.demux(track) if p.size)
-        chapters = [(c["start"] / 1000, c["metadata"]["title"]) for c in container.chapters()]
+        chapters = [(float(c["start"] * c["time_base"]), c["metadata"]["title"]) for c in container.chapters()]
     assert b"Dies ist" in told
-    assert chapters == [(0.0, "Eins; = #1\\"), (1.5, "Zwei [x]")]
+    assert chapters == [(0.0, "Eins; = #1\\ a"), (1.5, "Zwei [x]")], (
+        "all but a backslash at the end, which FFmpeg cannot read"
+    )
     assert "Caption" not in make_plan(job_of(scenes, captions=look), "x264").overlays[0].split("[Events]")[1]
     assert joining.track_language("xx") == "und"
 

@@ -249,7 +249,9 @@ def test_own_music_is_looped_without_a_step_and_set_to_one_level(tmp_path: Path)
     peak = np.abs(stems.ground).max()
     assert slope <= 2 * np.pi * 221.3 / RATE * peak * 1.6  # no steeper than the tone itself: no click where it repeats
     strip, gain, _ = own.load(path, tmp_path / "own.raw")
-    assert loudness.integrated(strip.read(0, strip.samples) * np.float32(gain)) == pytest.approx(own.LEVEL_LUFS, abs=0.1)
+    assert loudness.integrated(strip.read(0, strip.samples) * np.float32(gain)) == pytest.approx(
+        own.LEVEL_LUFS, abs=0.1
+    )
 
 
 @pytest.mark.parametrize(

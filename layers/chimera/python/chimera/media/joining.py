@@ -44,7 +44,7 @@ def chapters_file(chapters: Sequence[tuple[float, str]], seconds: float) -> str:
 
 
 def _escaped(text: str) -> str:
-    flat = " ".join(text.split())
+    flat = " ".join(text.split()).rstrip("\\ ")  # FFmpeg takes a line feed behind any backslash for a part of the text
     return "".join(f"\\{c}" if c in "=;#\\" else c for c in flat)
 
 
@@ -90,7 +90,7 @@ def join(
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp.mp4")
     command = [
         process.executable(), "-y", "-hide_banner", "-nostats", "-loglevel", "error", *options, *maps, "-c:v", "copy",
-        "-c:a", "copy", *tags, "-map_metadata", "-1", "-map_chapters", chapters, "-movflags", "+faststart", "-fflags",
+        "-c:a", "copy", *tags, "-map_metadata:g", "-1", "-map_chapters", chapters, "-movflags", "+faststart", "-fflags",
         "+bitexact", _relative(temporary, folder),
     ]  # fmt: skip
     try:

@@ -1,4 +1,4 @@
-"""Puts a signed C2PA manifest into the finished MP4, and reads one from any file: who made it, of what, unaltered or not.
+"""Puts a signed C2PA manifest into a finished MP4 or JPEG, and reads one from any file: who made it, of what, unaltered or not.
 
 The manifest (https://spec.c2pa.org) is a box behind `ftyp`. Its hash covers every box but itself, `ftyp`, `free`, `skip`
 and `mfra`: all pictures, all sound and their index. Signing is the last thing that happens to the file.
@@ -93,7 +93,7 @@ def sign(
     mining: Mining = "notAllowed",
     timestamps: str = "",
 ) -> Signed:
-    """Writes the manifest into `video` (replaced atomically). `parts`: files of the bill's items by their sha256.
+    """Writes the manifest into `video`, an MP4 or a JPEG by its suffix (replaced atomically). `parts`: files of the bill's items by their sha256.
 
     A picture's or a voice's own manifest, if its maker put one in, becomes part of this one. `timestamps` is the address
     of an RFC 3161 service; without one the time is this machine's. Raises what the signer raises, and `INTERNAL` if the
@@ -114,7 +114,7 @@ def sign(
     signed = video.with_name(f".{video.stem}.{os.getpid()}.signed{video.suffix}")
     given = [(i, item, (parts or {}).get(item.sha256)) for i, item in enumerate(bill.items)]
     ingredients = [(f"part-{i}", item, path) for i, item, path in given if path is not None]
-    manifest = _manifest(bill, when, mining, [identifier for identifier, *_ in ingredients])
+    manifest = _manifest(bill, when, mining, [identifier for identifier, *_ in ingredients], _format(video))
     settings = {
         "builder": {"thumbnail": {"enabled": False}},
         "verify": {**OFFLINE, "verify_after_sign": False},  # by `read`, in its own process
@@ -154,7 +154,9 @@ def _verified(signed: Path, signer: ContentSigner) -> Provenance:
     return found
 
 
-def _manifest(bill: BillOfMaterials, when: str, mining: Mining, placed: list[str]) -> dict[str, Any]:
+def _manifest(
+    bill: BillOfMaterials, when: str, mining: Mining, placed: list[str], format: str = "video/mp4"
+) -> dict[str, Any]:
     name, _, number = generator().partition(" ")
     agent = {"name": name, "version": number or "0"}
     actions: list[dict[str, Any]] = [
@@ -173,7 +175,7 @@ def _manifest(bill: BillOfMaterials, when: str, mining: Mining, placed: list[str
     return {
         "claim_generator_info": [agent],
         "title": bill.title,
-        "format": "video/mp4",
+        "format": format,
         "assertions": [
             {"label": "c2pa.actions.v2", "data": {"actions": actions}, "created": True},
             {

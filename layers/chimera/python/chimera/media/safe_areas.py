@@ -1,15 +1,16 @@
 """Where type is safe from a platform's own buttons and words, and the default regions that templates build on.
 
-Shares of the frame that a platform's interface covers in 9:16, looked up in November 2026:
+Shares of the frame that a platform's interface covers in 9:16, looked up in November 2026, Google's and Meta's at second
+hand; what is said to be estimated was measured by nobody here:
 
 - shorts: top 15 %, left 4.4 %, right 17.8 % are Google's safe area of vertical video (288, 48, 192 of 1080x1920; Google
   Ads Help, "About video ad specs"). Its 35 % at the foot hold an advertisement's button; a Short has the title and the
   channel there: 20 %.
 - reels and facebook: top 14 % and sides 6 % are Meta's (Meta Business Help Center, "Reels ads: safe zones"). Its 35 % at
   the foot again count an advertisement's button; a Reel's name, caption and audio line take 420 of 1920: 21.9 %.
-- tiktok: publishes templates instead of numbers (TikTok Business Help Center, "In-feed ads", safe zone files). Measured
-  with a caption of one line: top 130, left 60, right 120, bottom 370 of 1080x1920.
-- x, threads, mastodon, bluesky: publish none. Their full-screen players put a bar at the top and name, text and controls
+- tiktok: publishes templates instead of numbers (TikTok Business Help Center, "In-feed ads", safe zone files). Estimated
+  for a caption of one line: top 130, left 60, right 120, bottom 370 of 1080x1920.
+- x, threads, mastodon, bluesky: publish none; estimated. Their full-screen players put a bar at the top and name, text and controls
   at the foot: 8 % and 18 %, sides 6 %, right 12 % where buttons stand in a column (x, threads).
 
 Wide and square video stands in players whose controls hide by themselves: 5 % a side, the graphics safe area of
@@ -117,7 +118,7 @@ def _stacked(aspect: Aspect, safe: Area, left: float, right: float, middle: floa
     tall = aspect == "9:16"
     foot = safe.y + safe.height
     line, caption, head, title = (36, 164, 290, 486) if tall else (34, 140, 220, 340)
-    gap = 36.0 if tall else 24.0
+    gap = 38.0  # descenders of the line above hang into it
     progress = Area(x=left, y=safe.y + 4, width=right - left, height=7 if tall else 6)
     centre = {"x": middle - half, "width": half * 2}
     source = Area(**centre, y=foot - line, height=line)

@@ -17,7 +17,7 @@ MENDABLE = frozenset(
     f"technical.{name}"
     for name in (
         "black_frames", "frozen_picture", "flashes", "red_flashes", "silence", "clipping", "loudness", "true_peak",
-        "complete", "decodable",
+        "complete", "decodable", "cards_blank", "cards_readable",
     )
 )  # fmt: skip
 """Checks that another seed may mend: it changes pictures and music, and writes the file anew. All others stay as they are,

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -68,26 +68,55 @@ class Wish:
 
 def expand(resolved: Resolved, wish: Wish, *, limits: Limits = LIMITS) -> Storyboard:
     """The storyboard; the same for the same input. `VALIDATION_FAILED` names template, file, line and what to do."""
-    try:
-        storyboard, problems, _ = trial(resolved, wish, limits=limits)
-        if problems:
-            raise ProblemsError(problems)
-        return storyboard
-    except ProblemsError as error:
-        raise refused(resolved.reference, error.problems) from None
+    (made,) = trials(resolved, [wish], limits=limits)
+    if isinstance(made, ProblemsError):
+        raise refused(resolved.reference, made.problems)
+    if made.problems:
+        raise refused(resolved.reference, made.problems)
+    return made.storyboard
 
 
-def trial(
-    resolved: Resolved, wish: Wish, *, limits: Limits = LIMITS
-) -> tuple[Storyboard, list[Problem], list[dict[str, Any]]]:
-    """The storyboard, what is wrong with its places, and where in the template each scene and layer comes from.
+@dataclass(frozen=True)
+class Trial:
+    """A storyboard, what is wrong with its places, and where in the template each scene and layer comes from."""
 
-    Raises `ProblemsError` where no storyboard comes of it.
-    """
+    storyboard: Storyboard
+    problems: tuple[Problem, ...]
+    origins: list[dict[str, Any]]
+
+
+def trials(resolved: Resolved, wishes: Sequence[Wish], *, limits: Limits = LIMITS) -> list[Trial | ProblemsError]:
+    """What comes of each wish, or why nothing does; all in one process."""
+    requests: list[dict[str, Any]] = []
+    found: list[Trial | ProblemsError | None] = []
+    for wish in wishes:
+        try:
+            requests.append(_request(resolved, wish, limits))
+            found.append(None)
+        except ProblemsError as error:
+            found.append(error)
+    answers = iter(ask_worker(requests, resolved.pack.document.file, limits))
+    done: list[Trial | ProblemsError] = []
+    for wish, known in zip(wishes, found, strict=True):
+        if known is not None:
+            done.append(known)
+            continue
+        request, answer = requests[len(done) - sum(k is not None for k in found[: len(done)])], next(answers)
+        try:
+            own = request["regions"][resolved.reference]
+            made = _evaluated(answer, resolved, limits)
+            board = _storyboard(made, resolved, wish, request["params"][resolved.reference], own)
+            done.append(Trial(board, tuple(misplaced(board, made["scenes"], own, resolved)), made["scenes"]))
+        except ProblemsError as error:
+            done.append(error)
+    return done
+
+
+def _request(resolved: Resolved, wish: Wish, limits: Limits) -> dict[str, Any]:
     params = parameters_of(resolved, wish.parameters or {})
-    regions = {root: regions_of(resolved, root, wish.aspect, wish.platform) for root in _roots(resolved)}
+    roots = _roots(resolved)
     head = {key: found for key in HEAD if (found := resolved.head(key)) is not None}
-    request = {
+    return {
         "limits": asdict(limits),
         "root": resolved.reference,
         "packs": {
@@ -99,10 +128,8 @@ def trial(
             }
             for name, pack in resolved.packs.items()
         },
-        "regions": regions,
-        "params": {
-            root: params if root == resolved.reference else parameters_of(resolved, {}, root) for root in regions
-        },
+        "regions": {root: regions_of(resolved, root, wish.aspect, wish.platform) for root in roots},
+        "params": {root: params if root == resolved.reference else parameters_of(resolved, {}, root) for root in roots},
         "head": head,
         "context": context_of(
             wish.brief,
@@ -114,10 +141,6 @@ def trial(
             template={"name": resolved.pack.name, "version": str(resolved.pack.version)},
         ),
     }
-    answer = _evaluated(request, resolved, limits)
-    own = regions[resolved.reference]
-    storyboard = _storyboard(answer, resolved, wish, params, own)
-    return storyboard, misplaced(storyboard, answer["scenes"], own, resolved), answer["scenes"]
 
 
 def check_parameters(resolved: Resolved, given: Mapping[str, Any]) -> None:
@@ -226,30 +249,22 @@ def _roots(resolved: Resolved) -> list[str]:
 # --- the worker
 
 
-def _evaluated(request: dict[str, Any], resolved: Resolved, limits: Limits) -> dict[str, Any]:
-    """What the worker made of the request; what it refused is told at the template's own lines."""
-    answer = ask_worker(request, resolved.pack.document.file, limits)
-    if "error" in answer:
-        wrong = answer["error"]
-        document = resolved.packs[wrong["pack"]].document
-        raise ProblemsError([document.problem(tuple(wrong["path"]), wrong["message"], wrong["fix"])])
-    result: dict[str, Any] = answer["ok"]
-    return result
-
-
-def ask_worker(request: dict[str, Any], label: str, limits: Limits) -> dict[str, Any]:
-    """The worker's answer: `{"ok": …}` or `{"error": …}`. Raises `ProblemsError` where a limit was reached."""
+def ask_worker(requests: Sequence[dict[str, Any]], label: str, limits: Limits) -> list[dict[str, Any]]:
+    """The worker's answers: each `{"ok": …}`, `{"error": …}` or `{"limit": …}`. `ProblemsError` where it had to be stopped."""
 
     def over(what: str, fix: str) -> ProblemsError:
         return ProblemsError([Problem(label, 0, 0, "", what, fix)])
 
+    if not requests:
+        return []
     # -I would hide the layer's folder on Lambda, which is on the path by PYTHONPATH only; this is the same, the path given.
     command = [sys.executable, "-s", "-P", "-B", "-m", WORKER]
     environment = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "PYTHONHASHSEED": "0"}
+    given = {"limits": asdict(limits), "requests": list(requests)}
     try:
         done = subprocess.run(
             command,
-            input=json.dumps(request).encode(),
+            input=json.dumps(given).encode(),
             capture_output=True,
             timeout=limits.wall_seconds,
             env=environment,
@@ -260,25 +275,38 @@ def ask_worker(request: dict[str, Any], label: str, limits: Limits) -> dict[str,
         raise over(f"it was not done after {limits.wall_seconds:g} s", "look for a loop without end") from None
     if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         raise over(f"it used more than {limits.cpu_seconds} s of computing time", "look for a loop without end")
-    memory = f"it used more than {limits.memory_bytes // 1_000_000} MB"
-    smaller = "make its texts and lists smaller"
     try:
-        answer: dict[str, Any] = json.loads(done.stdout)
+        answers: list[dict[str, Any]] = json.loads(done.stdout)
     except ValueError:
         text = done.stderr.decode("utf-8", "replace")
         if "MemoryError" in text or done.returncode in (-signal.SIGSEGV, -signal.SIGABRT):
-            raise over(memory, smaller) from None
+            raise over(_LIMITS["memory"].format(limits.memory_bytes // 1_000_000), _SMALLER) from None
         raise ChimeraError(
             "INTERNAL", f"the template worker ended with {done.returncode}", {"stderr": text[-1500:]}
         ) from None
+    return answers
+
+
+_SMALLER = "make its texts and lists smaller"
+_LIMITS = {
+    "memory": "it used more than {} MB",
+    "depth": "its expressions are nested too deeply",
+    "output": "its storyboard is larger than {:,} bytes",
+}
+
+
+def _evaluated(answer: Mapping[str, Any], resolved: Resolved, limits: Limits) -> dict[str, Any]:
+    """What the worker made of a request; what it refused is told at the template's own lines."""
     if "limit" in answer:
-        what = {
-            "memory": memory,
-            "depth": "its expressions are nested too deeply",
-            "output": f"its storyboard is larger than {limits.output_bytes:,} bytes",
-        }[answer["limit"]]
-        raise over(what, smaller)
-    return answer
+        size = limits.output_bytes if answer["limit"] == "output" else limits.memory_bytes // 1_000_000
+        what = _LIMITS[answer["limit"]].format(size)
+        raise ProblemsError([Problem(resolved.pack.document.file, 0, 0, "", what, _SMALLER)])
+    if "error" in answer:
+        wrong = answer["error"]
+        document = resolved.packs[wrong["pack"]].document
+        raise ProblemsError([document.problem(tuple(wrong["path"]), wrong["message"], wrong["fix"])])
+    result: dict[str, Any] = answer["ok"]
+    return result
 
 
 # --- what came back

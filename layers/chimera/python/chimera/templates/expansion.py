@@ -54,7 +54,7 @@ class EvaluationError(Exception):
 class Expansion:
     """One expansion of one request (see `engine.py` for its form)."""
 
-    def __init__(self, request: Mapping[str, Any]) -> None:
+    def __init__(self, request: Mapping[str, Any], expressions: Expressions | None = None) -> None:
         self._packs: Mapping[str, Any] = request["packs"]
         self._root: str = request["root"]
         self._limits: Mapping[str, int] = request["limits"]
@@ -65,9 +65,10 @@ class Expansion:
         self._base: Mapping[str, Any] = request["context"]
         self._params: Mapping[str, Any] = request["params"]
         self._head: Mapping[str, Any] = request["head"]
-        self._expressions = Expressions(
-            aspect=self._base["aspect"], seed=self._base["seed"], code=self._base["brief"]["language"]
-        )
+        self._expressions = expressions or Expressions()
+        brief = self._base["brief"]
+        self._expressions.aim.aspect, self._expressions.aim.seed = self._base["aspect"], self._base["seed"]
+        self._expressions.aim.code = brief["language"]
         self._steps = 0
         self._scenes: list[dict[str, Any]] = []
 

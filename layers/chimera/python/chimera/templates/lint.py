@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 from chimera.media.models import Aspect
 from chimera.media.safe_areas import PLATFORMS
-from chimera.templates.engine import Wish, parameter_value, regions_of, trial
+from chimera.templates.engine import parameter_value, regions_of, trials
 from chimera.templates.expansion import CONTROL, FOR
 from chimera.templates.packs import Pack
 from chimera.templates.problems import MOST, Problem, ProblemsError, nearest
@@ -19,7 +17,7 @@ from chimera.templates.regions import ASPECTS, AreaError, area
 from chimera.templates.resolving import Library, Resolved, resolve
 from chimera.templates.rules import overlaps
 from chimera.templates.sample import bare_sample, sample_of, sample_wish
-from chimera.templates.sandbox import ExpressionError, environment, parsed, unwrapped
+from chimera.templates.sandbox import Aim, ExpressionError, environment, parsed, unwrapped
 from chimera.templates.schema import check
 
 _BRIEF = ("title", "description", "language", "hashtags", "sources", "scenes")
@@ -99,7 +97,7 @@ class _Names:
     def __init__(self, resolved: Resolved) -> None:
         self._resolved = resolved
         self._pack = resolved.pack
-        self._env = environment(aspect="9:16", seed=0, code="en")
+        self._env = environment(Aim())
         self._params = set(resolved.named("parameters"))
         self._found: list[Problem] = []
         try:
@@ -244,22 +242,18 @@ def _trials(resolved: Resolved) -> Iterator[Problem]:
     ]
     asked += [sample_wish(sample, platform=platform, parameters=dict(needed)) for platform in PLATFORMS]
 
-    def tried(wish: Wish) -> list[Problem]:
-        try:
-            storyboard, wrong, origins = trial(resolved, wish)
-        except ProblemsError as error:
-            return list(error.problems)
-        named = f" on {wish.platform}" if wish.platform else ""
-        found = [*wrong, *overlaps(storyboard, origins, resolved)]
-        return [replace(p, message=p.message.replace("9:16:", f"9:16{named}:", 1)) if named else p for p in found]
-
     told: set[tuple[str, int, str]] = set()
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
-        for problem in (problem for problems in pool.map(tried, asked) for problem in problems):
+    for wish, made in zip(asked, trials(resolved, asked), strict=True):
+        if isinstance(made, ProblemsError):
+            wrong = list(made.problems)
+        else:
+            wrong = [*made.problems, *overlaps(made.storyboard, made.origins, resolved)]
+        for problem in wrong:
             key = (problem.file, problem.line, problem.where)  # the same line is wrong in several trials: told once
             if key not in told:
                 told.add(key)
-                yield problem
+                named = f"9:16 on {wish.platform}:" if wish.platform else "9:16:"
+                yield replace(problem, message=problem.message.replace("9:16:", named, 1))
 
 
 def _stand_in(spec: Mapping[str, Any]) -> Any:

@@ -87,12 +87,8 @@ def make_preview(
         sample = sample_of(resolved.pack)
     except ProblemsError as error:
         raise refused(resolved.reference, error.problems) from None
-    boards: dict[Aspect, Storyboard] = {}
-    for aspect in ASPECTS:
-        wish = sample_wish(
-            sample, aspect=aspect, mode=mode, parameters=dict(parameters or {}), seed=seed, platform=platform
-        )
-        boards[aspect] = expand(resolved, wish)
+    more: dict[str, Any] = {"mode": mode, "parameters": dict(parameters or {}), "seed": seed, "platform": platform}
+    boards = {aspect: expand(resolved, sample_wish(sample, aspect=aspect, **more)) for aspect in ASPECTS}
     _made(folder)
     with tempfile.TemporaryDirectory(prefix="preview-") as scratch:
         rows = [

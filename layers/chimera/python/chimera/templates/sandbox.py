@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -79,11 +80,21 @@ def _check_length(length: int) -> None:
         raise SecurityError(f"the result would have {length:,} parts; at most {MAX_TEXT:,} are allowed")
 
 
+@dataclass
+class Aim:
+    """What functions depend on besides their arguments: the video that is laid out now."""
+
+    aspect: str = "9:16"
+    seed: int = 0
+    code: str = "en"
+
+
 class Expressions:
     """Compiles and evaluates expressions, each text once."""
 
-    def __init__(self, *, aspect: str = "9:16", seed: int = 0, code: str = "en") -> None:
-        self.env = environment(aspect=aspect, seed=seed, code=code)
+    def __init__(self) -> None:
+        self.aim = Aim()
+        self.env = environment(self.aim)
         self._made: dict[str, Callable[[Mapping[str, Any]], Any]] = {}
 
     def value(self, text: str, scope: Mapping[str, Any]) -> Any:
@@ -200,25 +211,27 @@ def plain(value: Any, depth: int = 0) -> Any:
     raise SecurityError(f"a value of type {type(value).__name__} cannot be used")
 
 
-def environment(*, aspect: str, seed: int, code: str) -> Sandbox:
+def environment(aim: Aim) -> Sandbox:
     """The sandbox with the filters and functions that templates have."""
     env = Sandbox(undefined=StrictUndefined, autoescape=False, finalize=_finalize, cache_size=0, extensions=())
     env.filters = {name: env.filters[name] for name in FILTERS}
     env.filters |= {
         "shorten": language.shorten,
         "sentences": language.sentences,
-        "titlecase": lambda text, lang=code: language.title_case(str(text), lang),
-        "ordinal": lambda number, lang=code: language.ordinal(int(number), lang),
+        "titlecase": lambda text, code="": language.title_case(str(text), code or aim.code),
+        "ordinal": lambda number, code="": language.ordinal(int(number), code or aim.code),
         "chunk": _chunk,
         "emphasise": language.emphasise,
         "words": lambda text: str(text).split(),
-        "pick": lambda items, *salt: pick(items, seed, *salt),
+        "pick": lambda items, *salt: pick(items, aim.seed, *salt),
     }
     env.tests = {name: env.tests[name] for name in TESTS}
     env.globals = {
         "range": _range,
-        "pick": lambda items, *salt: pick(items, seed, *salt),
-        "by_aspect": lambda portrait, landscape, square: {"9:16": portrait, "16:9": landscape, "1:1": square}[aspect],
+        "pick": lambda items, *salt: pick(items, aim.seed, *salt),
+        "by_aspect": lambda portrait, landscape, square: {"9:16": portrait, "16:9": landscape, "1:1": square}[
+            aim.aspect
+        ],
         "figure": lambda text: as_data(key_figure(str(text))),
     }
     return env

@@ -1,6 +1,6 @@
-"""Expands a template in a process of its own that can open nothing: one JSON request in, one JSON answer out.
+"""Expands templates in a process of its own that can open nothing: JSON requests in, JSON answers out.
 
-Run as `python -m chimera.templates.worker`. After the request is read the process gives up files, sockets, memory
+Run as `python -m chimera.templates.worker`. After the requests are read the process gives up files, sockets, memory
 beyond its limit and time beyond its limit; then it evaluates.
 """
 
@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from chimera.templates.expansion import EvaluationError, Expansion
+from chimera.templates.sandbox import Expressions
 
 
 def lock_down(limits: dict[str, int]) -> None:
@@ -45,21 +46,26 @@ def main() -> int:
     import jinja2.debug  # noqa: F401
 
     Expansion.warm()
-    lock_down(request["limits"])
-    try:
-        answer: dict[str, Any] = {"ok": Expansion(request).run()}
-    except EvaluationError as stop:
-        answer = {"error": stop.told()}
-    except MemoryError:
-        answer = {"limit": "memory"}
-    except RecursionError:
-        answer = {"limit": "depth"}
-    text = json.dumps(answer, allow_nan=False)
-    if len(text) > request["limits"]["output_bytes"]:
-        text = json.dumps({"limit": "output"})
+    limits = request["limits"]
+    lock_down(limits)
+    expressions = Expressions()  # what is compiled for one request serves the next
+    text = json.dumps([answer(one, expressions, limits) for one in request["requests"]], allow_nan=False)
     sys.stdout.write(text)
     sys.stdout.flush()
     return 0
+
+
+def answer(request: dict[str, Any], expressions: Expressions, limits: dict[str, int]) -> dict[str, Any]:
+    """What came of one request: `ok`, `error` (the template is at fault, and where) or `limit` (which one it reached)."""
+    try:
+        made = {"ok": Expansion(request, expressions).run()}
+    except EvaluationError as stop:
+        return {"error": stop.told()}
+    except MemoryError:
+        return {"limit": "memory"}
+    except RecursionError:
+        return {"limit": "depth"}
+    return made if len(json.dumps(made)) <= limits["output_bytes"] else {"limit": "output"}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from chimera.domain.bill import BillOfMaterials, SignedFile
+from chimera.domain.cards import is_still
 from chimera.errors import ChimeraError
 from chimera.media.models import RenderJob, RenderResult
 from chimera.metrics import measure
@@ -96,6 +97,10 @@ def render_content(
 ) -> dict[str, Any]:
     """Render the brief with its voice and pictures; done before, it is not done again."""
     how = rendering or Rendering()
+    if is_still(made.brief().format):
+        from chimera.usecases.stills import render_stills
+
+        return render_stills(made, work, progress, purse, how, _inputs)
     from chimera.media.render import render
 
     job = job_of(made)
@@ -133,6 +138,7 @@ def render_content(
         files["timeline"], chapters = _keep_timeline(made, result)
     report = {
         "fingerprint": fingerprint,
+        "format": "video",
         "height_preset": job.height,
         "aspect": job.aspect,
         "template": job.template,
@@ -213,6 +219,10 @@ def _inputs(made: MadeContent, job: RenderJob) -> bytes:
 
 def inspect_content(made: MadeContent, purse: Purse) -> dict[str, Any]:
     """Measure the finished file in one decode pass; numbers only, the judge decides."""
+    if is_still(made.brief().format):
+        from chimera.usecases.stills import inspect_stills
+
+        return inspect_stills(made, purse)
     from chimera.media.inspect import inspect
 
     brief, render = made.brief(), made.read("reports", "render.json")

@@ -10,6 +10,7 @@ from chimera.domain.models import Check
 from chimera.errors import ChimeraError
 
 QUALITY = "quality.score"
+STILLS = "stills"
 _SHAPES = {"9:16": 9 / 16, "16:9": 16 / 9, "1:1": 1.0}
 
 
@@ -34,6 +35,8 @@ class TechnicalCheck:
                 "VALIDATION_FAILED",
                 f"technical: got {'no report' if report is None else sorted(report)[:8]}, expected measurements",
             )
+        if report.get("kind") == STILLS:
+            return _stills(content, report, measured)
         limits = Limits(
             min_seconds=content.limits.min_seconds,
             max_seconds=content.limits.max_seconds,
@@ -45,6 +48,17 @@ class TechnicalCheck:
         stated = [Check.model_validate(check) for check in report.get("checks") or []]
         more = (check for check in stated if check.name not in asked)
         return [*checks, *more, _shape(content, measured), _quality(report)]
+
+
+def _stills(content: Subject, report: dict[str, Any], measured: dict[str, Any]) -> list[Check]:
+    """The answers about an image post, carousel or thread."""
+    from chimera.media.card_checks import evaluate_cards
+
+    try:
+        checks = evaluate_cards(measured, report["limits"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ChimeraError("VALIDATION_FAILED", f"technical: the report on the cards lacks {error}") from error
+    return [*checks, _shape(content, measured), _quality(report)]
 
 
 def _shape(content: Subject, measured: dict[str, Any]) -> Check:
