@@ -245,7 +245,7 @@ def wait_for_segment(folder: Path, process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_render_keeps_its_segments_and_goes_on_from_there(tmp_path: Path, how: signal.Signals) -> None:
-    job = make_job(tmp_path / "in", [f"Scene {i} says a few words more." for i in range(8)], quality_preset="standard")
+    job = make_job(tmp_path / "in", [f"Scene {i} says a few words more." for i in range(4)])
     process = start(job, tmp_path)
     wait_for_segment(tmp_path, process)
     children = psutil.Process(process.pid).children(recursive=True)

@@ -144,7 +144,7 @@ def test_own_pictures_go_where_their_words_fit_and_then_in_order(photos: Path, t
         and last["origin"] == "person"
         and last["licence"] == "the user's own"
     )
-    assert result["provider"] == "own" and result["outro"]["provider"] == "cards" and last["scrim"] > 0
+    assert result["provider"] == "own" and result["outro"]["provider"] == "cards" and last["scrim"] == 0.0
 
 
 def test_the_same_picture_twice_is_shown_once_and_a_card_stands_in(tmp_path: Path) -> None:
@@ -234,3 +234,27 @@ def test_footage_is_cut_for_the_scene_also_in_a_window(tmp_path: Path) -> None:
 def _file(tmp_path: Path, scene: dict[str, Any], kind: str = "image") -> Path:
     (found,) = (tmp_path / "m").rglob(f"pictures/{scene[kind]}")
     return found
+
+
+def test_a_card_that_a_template_left_open_takes_what_the_run_brought(photos: Path, tmp_path: Path) -> None:
+    board = storyboard({"want": "card"}, {"want": "card", "style": "split"}, {"want": "photo"}, {"want": "plain"})
+    made = content(tmp_path / "m", assets=[f"file:{photos}"], storyboard=board)
+    scenes = done(made)["scenes"]
+    assert [s["provider"] for s in scenes] == ["own", "cards", "own", "cards"]
+    # who asked for a photograph has the one that fits; the open card takes the next in order
+    assert [scenes[2]["source"], scenes[0]["source"]] == ["old steel bridge.jpg", "IMG_2.jpg"]
+    assert scenes[1]["family"].startswith("split/") and scenes[3]["family"].startswith("plain.")
+    nobody = done(content(tmp_path / "m", storyboard=board))["scenes"]
+    assert {s["provider"] for s in nobody} == {"cards"}
+
+
+def test_a_photograph_behind_type_is_held_back(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "white.png"), np.full((640, 360, 3), 245, np.uint8))
+    scene = done(content(tmp_path / "m", assets=[f"file:{folder}"], storyboard=storyboard({"want": "card"})))["scenes"][
+        0
+    ]
+    picture = cv2.imread(str(_file(tmp_path, scene)))
+    height = picture.shape[0]
+    assert picture[: height // 4].mean() > 200 and picture[int(height * 0.55) : int(height * 0.62)].mean() < 110

@@ -90,7 +90,7 @@ def test_a_library_delivers_what_fits_with_its_licence_and_credit(vendors: Pictu
     assert [s["source"].rstrip("/").rsplit("/", 1)[-1] for s in result["scenes"]] == ["11", "12", "13"]
     for scene in result["scenes"]:
         assert scene["provider"] == "pexels" and scene["licence"] == "Pexels License" and scene["author"] == "Ada Ray"
-        assert scene["origin"] == "person" and scene["fit"] >= 0.42 and scene["scrim"] > 0 and scene["licence_url"]
+        assert scene["origin"] == "person" and scene["fit"] >= 0.42 and scene["scrim"] == 0.0 and scene["licence_url"]
     assert (
         result["credits"][0] == "Photo by Ada Ray on Pexels (https://www.pexels.com/photo/11/)"
         and len(result["credits"]) == 3
@@ -174,7 +174,7 @@ def test_a_refused_prompt_goes_to_the_next_and_then_to_a_card(vendors: PictureVe
 
 
 def test_footage_is_found_bought_or_a_still_stands_in(vendors: PictureVendors, tmp_path: Path) -> None:
-    board = storyboard({"want": "footage"}, {"want": "footage"}, {"want": "card"})
+    board = storyboard({"want": "footage"}, {"want": "footage"}, {"want": "card", "style": "split"})
     vendors.shelf = [Item(41, "harbour bridge", "footage")]
     result = Studio(vendors).run(
         content(tmp_path, storyboard=board, guidelines={"libraries": ["pexels", "runway"]}, counted=10**7)

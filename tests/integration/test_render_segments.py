@@ -15,18 +15,16 @@ import numpy as np
 import pytest
 
 from chimera.errors import ChimeraError
-from chimera.media import joining, lettering, segments, transitions
+from chimera.media import joining, segments, transitions
 from chimera.media.composing import logo, shade
 from chimera.media.encode import VideoSettings
 from chimera.media.footage import Footage
 from chimera.media.frames import Background
-from chimera.media.layers import Area, TextLayer
+from chimera.media.layers import Area
 from chimera.media.models import RenderJob, RenderScene, Transition, Word
-from chimera.media.patches import drawn
 from chimera.media.plan import make_plan
 from chimera.media.planes import Plane, frame_bytes, from_bgr, planes_of
 from chimera.media.render import render
-from chimera.media.stillness import changes, parted
 from chimera.media.timeline import Motion, matrix_at
 
 FPS = 24
@@ -159,13 +157,14 @@ def test_a_move_without_a_turn_is_what_the_affine_warp_makes_of_it(zoom: tuple[f
     rng = np.random.default_rng(5)
     soft = cv2.GaussianBlur(rng.integers(0, 255, (730, 410, 3), dtype=np.uint8), (0, 0), 2)
     cv2.normalize(soft, soft, 0, 255, cv2.NORM_MINMAX)
-    background = Background(*from_bgr(np.asarray(soft, dtype=np.uint8)))
+    planes = from_bgr(np.asarray(soft, dtype=np.uint8))
+    background = Background(*planes)
     motion = Motion(zoom=zoom, shift_x=(-0.02, 0.02), anchor=(0.4, 0.3))
     out = np.empty(frame_bytes(SIZE), np.uint8)
     for progress in (0.0, 0.31, 0.77, 1.0):
         background.frame(out, motion, progress, SIZE)
         (a, b, tx), (c, d, ty) = matrix_at(motion, progress, frame=SIZE, picture=background.size)
-        for plane, made, factor in zip((background.y, background.u), planes_of(out, SIZE)[:2], (1.0, 0.5), strict=True):
+        for plane, made, factor in zip(planes[:2], planes_of(out, SIZE)[:2], (1.0, 0.5), strict=True):
             matrix = np.array([[a, b, tx * factor + a / 2 - 0.5], [c, d, ty * factor + d / 2 - 0.5]])
             size = (made.shape[1], made.shape[0])
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -200,91 +199,6 @@ def test_a_transition_begins_with_the_old_picture_and_ends_with_the_new(kind: Tr
     else:
         assert all(b >= a - 1e-9 for a, b in itertools.pairwise(shares))
         assert shares[-1] > 0.9 and (kind == "cut" or shares[0] < 0.1)
-
-
-# --- type by changes
-
-SCRIPT = """[Script Info]
-PlayResX: 1080
-PlayResY: 1920
-
-[Events]
-Dialogue: 5,0:00:00.20,0:00:00.80,Type,,0,0,0,,{{\\pos(5,5)}}a
-{more}
-"""
-
-
-@pytest.mark.parametrize(
-    ("line", "wanted"),
-    [
-        ("", {0, 5, 20}),
-        ("Dialogue: 5,0:00:00.40,0:00:02.00,Type,,0,0,0,,{\\move(0,0,9,9,0,120)\\pos(1,1)}b", {10, 11, 12}),
-        ("Dialogue: 5,0:00:00.00,0:00:02.00,Type,,0,0,0,,{\\fad(80,120)}b", {1, 2, 47}),
-        ("Dialogue: 5,0:00:00.00,0:00:02.00,Type,,0,0,0,,{\\t(1000,1100,\\1c&H0&)}b", {25, 26}),
-        ("Dialogue: 5,0:00:00.00,0:00:02.00,Type,,0,0,0,,{\\t(\\fscx200)}b", set(range(48))),
-        ("Dialogue: 5,0:00:00.00,0:00:02.00,Type,,0,0,0,,{\\k50}a{\\k50}b", {12}),
-        ("Dialogue: 5,0:00:00.00,0:00:02.00,Type,,0,0,0,,{\\kf50}a", set(range(12))),
-        ("Dialogue: 5,0:00:00.00,0:00:02.00,Type,,0,0,0,Banner;5,b", set(range(48))),
-    ],
-)
-def test_a_script_says_when_its_type_changes(line: str, wanted: set[int]) -> None:
-    found = set(changes(SCRIPT.format(more=line), fps=24, first=0, frames=48))
-    assert wanted <= found and {0, 5, 20} <= found
-    if len(wanted) < 20:
-        assert len(found) <= len(wanted) + 9, "and stands still in between"
-
-
-def test_type_drawn_by_changes_is_the_type_that_is_burned_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = tuple(
-        Word(text=w, start=0.2 + 0.3 * n, end=0.45 + 0.3 * n) for n, w in enumerate(["One", "two", "three", "four."])
-    )
-    scenes = [scene(tmp_path, 0, 2.0, words=words, on_screen_text="Standing 42 %", motion="still")]
-    job = job_of(scenes, quality_preset="high")
-    plan = make_plan(job, "x264")
-    parts = parted(plan.overlays[0], fps=FPS, first=0, frames=plan.timeline.frames)
-    assert parts is not None and parts.live and parts.areas, "the progress bar never stops"
-    by_changes = render(job, tmp_path / "a")
-    monkeypatch.setattr("chimera.media.render.parted", lambda *_args, **_named: None)
-    burned = render(job, tmp_path / "b")
-    numbers = (3, 12, 20, 30, 45)
-    mine, theirs = luma_at(by_changes.video, numbers), luma_at(burned.video, numbers)
-    for number in numbers:
-        off = np.abs(mine[number].astype(int) - theirs[number])
-        assert off.mean() < 0.6 and (off > 24).mean() < 0.002, number
-
-
-def test_where_type_lies_under_something_live_all_of_it_is_burned_in(tmp_path: Path) -> None:
-    over = TextLayer(text="Over the bar", box=Area(x=60, y=250, width=800, height=120), size=90, depth=3, enter="none")
-    plain = make_plan(job_of([scene(tmp_path, 0, 2.0)]), "x264").timeline.clips[0].layers
-    job = job_of([scene(tmp_path, 0, 2.0, layers=(*(one for one in plain if one.kind == "progress"), over))])
-    plan = make_plan(job, "x264")
-    parts = parted(plan.overlays[0], fps=FPS, first=0, frames=48)
-    assert parts is not None and parts.areas
-    frames = lettering.Lettering(
-        parts, size=SIZE, fps=FPS, first=0, frames=48, folder=tmp_path / "type", fonts=tmp_path / "fonts.conf"
-    )
-    with pytest.raises(lettering.OverlapError):
-        list(frames)
-    assert render(job, tmp_path / "work").duration_seconds == 2.0
-
-
-def test_a_patch_is_what_was_drawn() -> None:
-    alpha = np.zeros((64, 48), np.uint8)
-    alpha[10:20, 6:31] = 255
-    alpha[50:52, 2:4] = 128
-    colour = np.full(frame_bytes((48, 64)), 128, np.uint8)
-    luma = planes_of(colour, (48, 64))[0]
-    luma[:] = 16
-    luma[10:20, 6:31] = 235
-    luma[50:52, 2:4] = (16 + 235) // 2
-    patches = drawn(planes_of(colour, (48, 64)), alpha)
-    assert len(patches) == 2 and all(value % 2 == 0 for p in patches for value in (p.x, p.y, *p.stays[0].shape))
-    frame = np.full(frame_bytes((48, 64)), 100, np.uint8)
-    for patch in patches:
-        patch.blend(planes_of(frame, (48, 64)))
-    y, u, _ = planes_of(frame, (48, 64))
-    assert (y[10:20, 6:31] == 235).all() and y[51, 3] == pytest.approx((100 + 235) / 2, abs=2)
-    assert (y[:10] == 100).all() and (y[:, 32:] == 100).all() and u[7, 8] == 128 and u[30, 20] == 100
 
 
 # --- footage

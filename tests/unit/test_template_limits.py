@@ -39,8 +39,7 @@ def test_what_does_not_end_is_stopped_by_the_wall_clock() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    message = why(HUGE)
-    assert "used more than 200 MB" in message or "at most 20,000" in message
+    assert "used more than 200 MB" in why(HUGE)
 
 
 def test_the_answer_is_bounded() -> None:

@@ -32,6 +32,13 @@ _DECORATORS = (
     click.option("--template", default="", help="NAME or NAME@VERSION; `chimera template ls`. Empty: the persona's."),
     click.option("--param", "parameters", multiple=True, help="NAME=VALUE of the template; repeat for several."),
     click.option("--asset", "assets", multiple=True, help="Your own picture, footage or a folder of them; repeatable."),
+    click.option(
+        "--format",
+        type=click.Choice(["video", "image", "carousel", "thread"]),
+        default="video",
+        show_default=True,
+        help="A video, one card, 2–10 cards, or the posts of a thread with cards.",
+    ),
     click.option("--aspect", type=click.Choice(["9:16", "16:9", "1:1"]), default="9:16", show_default=True),
     click.option(
         "--resolution", type=click.Choice(["360p", "720p", "1080p", "4k"]), default="1080p", show_default=True

@@ -26,7 +26,7 @@ from chimera_local.world import World, world
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def run(stop_at: str | None, as_json: bool, **given: Any) -> int:
-    """Carry one trend, or your own words, to a finished, judged, paid-for and published video."""
+    """Carry one trend, or your own words, to a finished, judged, paid-for and published video, image post or thread."""
     options = run_options({**given, "stop_at": stop_at or ""})
     started = time.monotonic()
     with StageProgress() as progress, world(get_settings(), note=progress.update) as w:
@@ -103,6 +103,15 @@ def summary(result: dict[str, Any], base_url: str) -> str:
         size = f"{video['width']}x{video['height']}@{video['fps']}, {video['size_bytes'] / 1e6:.1f} MB"
         lines += [f"Video      {video['path']}", f"           {video['duration_seconds']:.1f} s, {size}"]
         lines.append(f"Captions   {result['captions']['srt']}")
+        lines += [f"Thumbnails {'  '.join(result['thumbnails'])}"] if result.get("thumbnails") else []
+    if result.get("images"):
+        first = result["images"][0]
+        size = sum(image["size_bytes"] for image in result["images"])
+        lines.append(
+            f"Images     {first['path']}  ({len(result['images'])} of {first['width']}x{first['height']}, {size / 1e6:.1f} MB)"
+        )
+    if result.get("posts"):
+        lines.append(f"Posts      {len(result['posts'])}, the first: {result['posts'][0].splitlines()[0][:80]}")
     origin = result["provenance"]
     if origin:
         signed = f"signed by {origin['signed_by']}" if origin["manifest"] else "no manifest"

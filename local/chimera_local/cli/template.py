@@ -159,7 +159,7 @@ def publish(target: str, as_json: bool) -> int:
 
 
 @template.command("import")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @JSON
 def import_template(file: Path, as_json: bool) -> int:
     """Publish an exported template, after checking it and every hash in it."""

@@ -67,8 +67,8 @@ class BillOfMaterials(Model):
     digital_source_type: SourceType
     items: list[BillItem] = Field(min_length=1, max_length=500)
     video: SignedFile | None = None
-    cards: list[SignedFile] = Field(
-        default=[], max_length=25, description="An image post's files; `video` stands for them all"
+    files: list[SignedFile] = Field(
+        default=[], max_length=25, description="Thumbnails and poster; an image post's cards, which `video` stands for"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -173,7 +174,7 @@ def _variety(pictures: Sequence[Pixels]) -> float:
     if len(pictures) < 2:
         return 0.0
     cells = [cv2.resize(p, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32) / 255 for p in pictures]
-    return round(float(np.mean([np.abs(b - a).mean() for a, b in zip(cells, cells[1:], strict=False)])), 4)
+    return round(float(np.mean([np.abs(b - a).mean() for a, b in pairwise(cells)])), 4)
 
 
 def _check(name: str, passed: bool | None, evidence: str, severity: Literal["review", "reject"]) -> Check:

@@ -183,7 +183,9 @@ def _words_layers(clip: Clip, place: Area, theme: Theme, layout: Layout, foot: S
     if not lines:
         return _Words()
     photo = clip.scene.scrim > 0
-    taken = [_extent(layer, theme) for layer in (*clip.layers, *foot) if layer.kind != "shape" and layer.kind != "progress"]
+    taken = [
+        _extent(layer, theme) for layer in (*clip.layers, *foot) if layer.kind != "shape" and layer.kind != "progress"
+    ]
     box = _room(place, taken, layout)
     headline = _headline(clip, box, theme)
     align, ground = (headline.align if headline else "start"), _ground(clip, box, headline)
@@ -236,10 +238,10 @@ def _plate(layer: TextLayer, pad: float, theme: Theme) -> tuple[Layer, ...]:
     if pad <= 0 or block is None:
         return ()
     box = layer.box
-    area = Area(x=box.x - pad, y=block.top - pad, width=box.width + 2 * pad, height=block.height + 2 * pad + block.size * 0.2)
-    return (
-        ShapeLayer(box=area, form="rounded", radius=24, colour="background", opacity=0.82, enter="none", depth=5),
+    area = Area(
+        x=box.x - pad, y=block.top - pad, width=box.width + 2 * pad, height=block.height + 2 * pad + block.size * 0.2
     )
+    return (ShapeLayer(box=area, form="rounded", radius=24, colour="background", opacity=0.82, enter="none", depth=5),)
 
 
 def _inside(box: Area, pad: float) -> Area:
@@ -305,7 +307,9 @@ def _foot(job: RenderJob, page: Page, layout: Layout) -> tuple[Layer, ...]:
     names = source_names(job.sources, limit=3)
     said = f"{many if len(names) > 1 else one}: {', '.join(names)} · {made_with}" if names else made_with
     edge = layout.headline.x
-    box = Area(x=edge, y=layout.height - 64 - (16 if layout.aspect == "9:16" else 0), width=layout.width - 2 * edge, height=36)
+    box = Area(
+        x=edge, y=layout.height - 64 - (16 if layout.aspect == "9:16" else 0), width=layout.width - 2 * edge, height=36
+    )
     return (
         TextLayer(
             text=said, box=box, font="text", weight=600, size=_SOURCE_SIZE, smallest=20, lines=1, valign="bottom",
@@ -380,5 +384,7 @@ def write_jpeg(path: Path, pixels: Pixels, *, most_bytes: int = 0) -> Path:
             temporary.write_bytes(data.tobytes())
             return temporary.replace(path)
     raise ChimeraError(
-        "FILE_TOO_LARGE", f"{path.name} has {len(data):,} bytes; at most {most_bytes:,} are allowed", {"file": path.name}
+        "FILE_TOO_LARGE",
+        f"{path.name} has {len(data):,} bytes; at most {most_bytes:,} are allowed",
+        {"file": path.name},
     )

@@ -13,14 +13,13 @@ import cv2
 import numpy as np
 
 from chimera.errors import ChimeraError
-from chimera.media import lettering, transitions
+from chimera.media import transitions
 from chimera.media.footage import Footage
 from chimera.media.frames import MAX_PIXELS, Background, load
 from chimera.media.layers import Area
-from chimera.media.patches import Patch, blend
+from chimera.media.patches import Patch
 from chimera.media.planes import TO_YUV, Plane, frame_bytes, planes_of
 from chimera.media.segments import Segment
-from chimera.media.stillness import Parts
 from chimera.media.timeline import Clip, Motion, Timeline
 
 _REFERENCE = 1080  # pixels of the short side that areas are given in
@@ -76,12 +75,12 @@ class Stage:
         self._lock = threading.Lock()
         self._logo = logo(timeline.logo, timeline.logo_box, timeline.size) if timeline.logo else None
 
-    def frames(self, segment: Segment, *, parts: Parts | None, folder: Path, fonts: Path) -> Iterator[Plane]:
-        """The segment's frames as I420 bytes; `parts` has the type to be drawn by changes, None for none.
+    def frames(self, segment: Segment) -> Iterator[Plane]:
+        """The segment's frames as I420 bytes.
 
         The buffer is used again: take the bytes before asking for the next.
         """
-        clips, size, fps = self._timeline.clips, self._timeline.size, self._timeline.fps
+        clips, size = self._timeline.clips, self._timeline.size
         clip = clips[segment.clip]
         frame = np.empty(frame_bytes(size), np.uint8)
         gives_way = segment.first < clip.transition_frames and clip.index > 0
@@ -89,8 +88,6 @@ class Stage:
         with contextlib.ExitStack() as open_:
             source = open_.enter_context(self._source(clip))
             before = open_.enter_context(self._source(clips[clip.index - 1])) if gives_way else source
-            type_ = iter(lettering.Lettering(parts, size=size, fps=fps, first=segment.first, frames=segment.frames,
-                                             folder=folder, fonts=fonts)) if parts else None  # fmt: skip
             for number in range(segment.first, segment.first + segment.frames):
                 source.frame(frame, number)
                 if gives_way:
@@ -99,11 +96,8 @@ class Stage:
                         clip.transition, frame, old, number, clip.transition_frames, size=size,
                         ground=self._timeline.theme.background,
                     )  # fmt: skip
-                planes = planes_of(frame, size)
-                if type_ is not None:
-                    blend(planes, next(type_))
                 if self._logo is not None:
-                    self._logo.blend(planes)
+                    self._logo.blend(planes_of(frame, size))
                 yield frame
 
     def still(self, clip: Clip, number: int) -> Plane:

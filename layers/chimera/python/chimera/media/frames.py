@@ -7,6 +7,8 @@ a slightly larger frame to within 1/64 (at worst 1/32) of a pixel; where there i
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -24,6 +26,7 @@ __all__ = ["Background", "load"]
 MAX_PIXELS = 64_000_000
 _REACH = 64  # how many columns or rows more than the frame has a resize may make
 _NEAR, _NEAR_ENOUGH = 1 / 64, 1 / 32  # of a pixel
+_SKIPS = np.arange(_REACH) + 0.5
 _TURNLESS = 1e-9
 
 
@@ -31,53 +34,62 @@ class Background:
     """A picture as three planes, ready to be moved; chroma at half size."""
 
     def __init__(self, y: Plane, u: Plane, v: Plane) -> None:
-        self.y, self.u, self.v = y, u, v
         self.size = (y.shape[1], y.shape[0])
+        # room before the picture for the columns and rows that a resize makes in vain
+        self._planes = [_framed(plane) for plane in (y, u, v)]
 
     def frame(self, out: Plane, motion: Motion, progress: float, size: tuple[int, int]) -> None:
         """Writes one I420 frame into `out` (flat, width·height·3/2 bytes)."""
         rows = matrix_at(motion, progress, frame=size, picture=self.size)
-        for plane, part, factor in zip((self.y, self.u, self.v), planes_of(out, size), (1.0, 0.5, 0.5), strict=True):
-            _move(plane, part, rows, factor)
+        luma, *chroma = planes_of(out, size)
+        _move(self._planes[:1], [luma], rows, 1.0)
+        _move(self._planes[1:], chroma, rows, 0.5)
 
 
-def _move(plane: Plane, out: Plane, rows: tuple[tuple[float, float, float], ...], factor: float) -> None:
-    """Moves by a map given in full-size pixels measured from corners; OpenCV counts from pixel centres."""
+def _framed(plane: Plane) -> Plane:
+    return np.asarray(cv2.copyMakeBorder(plane, _REACH, 2, _REACH, 2, cv2.BORDER_REPLICATE), dtype=np.uint8)
+
+
+def _move(
+    planes: Sequence[Plane], outs: Sequence[Plane], rows: tuple[tuple[float, float, float], ...], factor: float
+) -> None:
+    """Moves planes of one size by a map given in full-size pixels measured from corners; OpenCV counts from centres."""
     (a, b, tx), (c, d, ty) = rows
-    x, y = tx * factor + (a + b) * 0.5 - 0.5, ty * factor + (c + d) * 0.5 - 0.5
+    x = tx * factor + (a + b) * 0.5 - 0.5 + _REACH
+    y = ty * factor + (c + d) * 0.5 - 0.5 + _REACH
+    height, width = outs[0].shape
     if abs(b) < _TURNLESS and a == d:
-        across = _aligned(a, x, out.shape[1], plane.shape[1])
-        down = _aligned(a, y, out.shape[0], plane.shape[0])
+        across, down = _aligned(a, x, width, planes[0].shape[1]), _aligned(a, y, height, planes[0].shape[0])
         if across is not None and down is not None:
-            (skip_x, left, width), (skip_y, top, height) = across, down
-            part = plane[top : top + height, left : left + width]
-            if a == 1.0:
-                out[:] = part
-                return
-            # with factors instead of a size the scale is exact
-            larger = cv2.resize(part, None, fx=1 / a, fy=1 / a, interpolation=cv2.INTER_LINEAR)
-            out[:] = larger[skip_y : skip_y + out.shape[0], skip_x : skip_x + out.shape[1]]
+            (skip_x, left, wide), (skip_y, top, high) = across, down
+            for plane, out in zip(planes, outs, strict=True):
+                part = plane[top : top + high, left : left + wide]
+                # with factors instead of a size the scale is exact
+                larger = (
+                    cv2.resize(part, None, fx=1 / a, fy=1 / a, interpolation=cv2.INTER_LINEAR) if a != 1.0 else part
+                )
+                out[:] = larger[skip_y : skip_y + height, skip_x : skip_x + width]
             return
-    cv2.warpAffine(
-        plane, np.array([[a, b, x], [c, d, y]]), (out.shape[1], out.shape[0]), dst=out,
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
+    matrix = np.array([[a, b, x], [c, d, y]])
+    for plane, out in zip(planes, outs, strict=True):
+        cv2.warpAffine(
+            plane, matrix, (width, height), dst=out, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
 
 
 def _aligned(scale: float, shift: float, size: int, available: int) -> tuple[int, int, int] | None:
     """For one axis of `picture = scale · frame + shift`: how many pixels of a resize to skip, where its part of the
     picture begins, and how long that is; None if no whole pixels meet closely enough inside the picture."""
-    skips = np.arange(_REACH)
-    wanted = shift + 0.5 - scale * (skips + 0.5)
-    begins = np.round(wanted)
-    lengths = np.ceil((skips + size) * scale - 1e-9)
+    wanted = shift + 0.5 - scale * _SKIPS
+    begins = np.rint(wanted)
     off = np.abs(wanted - begins)
-    off[(begins < 0) | (begins + lengths > available)] = 1.0
-    close = np.flatnonzero(off <= _NEAR)
-    best = int(close[0]) if close.size else int(off.argmin())
-    if off[best] > _NEAR_ENOUGH:
+    close = off <= _NEAR
+    best = int(close.argmax()) if close.any() else int(off.argmin())
+    begin, length = int(begins[best]), math.ceil((best + size) * scale - 1e-9)
+    if off[best] > _NEAR_ENOUGH or begin < 0 or begin + length > available:
         return None
-    return best, int(begins[best]), int(lengths[best])
+    return best, begin, length
 
 
 def load(path: Path | None, *, frame: tuple[int, int], theme: Theme, scrim: float) -> Background:

@@ -167,6 +167,7 @@ class RenderResult(Frozen):
     vtt: Path
     ass: Path
     thumbnail: Path
+    thumbnail_b: Path
     poster: Path
     duration_seconds: float
     width: int

@@ -21,17 +21,15 @@ from typing import Any, Protocol
 import cv2
 
 from chimera.errors import ChimeraError
-from chimera.media import audio, captions, encode, joining, lettering, process, segments, sound
+from chimera.media import audio, captions, encode, joining, process, segments, sound
 from chimera.media.composing import Stage
 from chimera.media.fonts import write_fontconfig
 from chimera.media.models import RenderJob, RenderResult, SoundUse
 from chimera.media.plan import Plan, make_plan, sha256, warnings_of, write_captions
 from chimera.media.segments import Segment
-from chimera.media.stillness import Parts, parted
 from chimera.media.text import clean
-from chimera.media.typeset import typeset
+from chimera.media.thumbnails import make_thumbnails
 
-_THUMBNAIL_AT = 1.6
 Progress = Callable[[float], None]
 
 
@@ -86,7 +84,7 @@ def render(
                 folder=segments_dir, out=video, extras=_extras(plan, srt),
             )  # fmt: skip
             progress(0.97)
-            thumbnail, poster = _stills(plan, Path(scratch), fonts, work_dir)
+            stills = make_thumbnails(plan, Path(scratch), fonts, work_dir)
         segments.prune(segments_dir, [path.name for path in paths])
         size = video.stat().st_size
         if size > job.max_bytes:
@@ -99,7 +97,7 @@ def render(
         narration = " ".join(clean(scene.narration) for scene in job.scenes)
         shown = " ".join(cue.text for cues in plan.cues for cue in cues)
         result = RenderResult(
-            video=video, srt=srt, vtt=vtt, ass=ass_path, thumbnail=thumbnail, poster=poster,
+            video=video, srt=srt, vtt=vtt, ass=ass_path, thumbnail=stills.a, thumbnail_b=stills.b, poster=stills.poster,
             duration_seconds=round(plan.timeline.seconds, 3), width=job.size[0], height=job.size[1], fps=job.fps,
             size_bytes=size, sha256=sha256(video), loudness_lufs=loudness.integrated, true_peak_dbtp=loudness.true_peak,
             caption_coverage=round(captions.coverage(narration, shown), 4), cpu_seconds=round(_cpu_seconds() - cpu, 3),
@@ -132,7 +130,12 @@ def _make(
                 progress(0.02 + 0.92 * frames_done / frames_all)
 
     def make_segment(segment: Segment, path: Path) -> None:
-        _encode(plan, segment, stage, ticking, folder=scratch / segment.key, fonts=fonts, out=path)
+        moving = plan.timeline.clips[segment.clip].scene.footage is not None
+        encode.segment(
+            ticking(stage.frames(segment)), plan.overlays[segment.clip], settings=plan.settings,
+            folder=scratch / segment.key, fonts=fonts, out=path, first=segment.first,
+            steady=not moving and (segment.first > 0 or segment.clip == 0),
+        )  # fmt: skip
         shutil.rmtree(scratch / segment.key, ignore_errors=True)
         if checkpoints is not None:
             checkpoints.keep(path)
@@ -150,33 +153,6 @@ def _make(
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _encode(
-    plan: Plan,
-    segment: Segment,
-    stage: Stage,
-    ticking: Callable[[Iterable[Any]], Iterable[Any]],
-    *,
-    folder: Path,
-    fonts: Path,
-    out: Path,
-) -> None:
-    """Encodes a segment; its type is drawn by changes, or burned in where nearly every frame changes."""
-    script, fps = plan.overlays[segment.clip], plan.job.fps
-    moving = plan.timeline.clips[segment.clip].scene.footage is not None
-
-    def encode_as(parts: Parts | None, burned: str | None) -> None:
-        encode.segment(
-            ticking(stage.frames(segment, parts=parts, folder=folder, fonts=fonts)), burned, settings=plan.settings,
-            folder=folder, fonts=fonts, out=out, first=segment.first, steady=not moving and segment.first > 0,
-        )  # fmt: skip
-
-    parts = parted(script, fps=fps, first=segment.first, frames=segment.frames)
-    try:
-        encode_as(parts, (parts.live or None) if parts else script)
-    except lettering.OverlapError:
-        encode_as(None, script)
 
 
 def _each(make: Callable[[Segment, Path], None], jobs: list[tuple[Segment, Path]]) -> None:
@@ -199,18 +175,6 @@ def _extras(plan: Plan, srt: Path) -> joining.Extras:
     soft = plan.timeline.captions.soft and srt.stat().st_size > 0
     chapters = tuple((chapter.seconds, chapter.title) for chapter in plan.timeline.chapters)
     return joining.Extras(plan.timeline.language, srt if soft else None, chapters)
-
-
-def _stills(plan: Plan, scratch: Path, fonts: Path, work_dir: Path) -> tuple[Path, Path]:
-    """Thumbnail (full size) and poster (540 high at most on the short side): the title card without captions."""
-    clip, fps = plan.timeline.clips[0], plan.job.fps
-    at = min(_THUMBNAIL_AT, clip.seconds(fps) * 0.6)
-    frame = Stage(plan.timeline).still(clip, round(at * fps))
-    overlay = typeset(clip, (), plan.page, captions=False)
-    thumbnail, poster = work_dir / "thumbnail.jpg", work_dir / "poster.jpg"
-    encode.still(frame, overlay, settings=plan.settings, at=at, folder=scratch / "still", fonts=fonts, out=thumbnail)
-    encode.smaller(thumbnail, poster, height=plan.job.size[1] // 2 // 2 * 2)
-    return thumbnail, poster
 
 
 def _cores() -> int:

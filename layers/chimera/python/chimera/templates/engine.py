@@ -87,29 +87,32 @@ class Trial:
 
 def trials(resolved: Resolved, wishes: Sequence[Wish], *, limits: Limits = LIMITS) -> list[Trial | ProblemsError]:
     """What comes of each wish, or why nothing does; all in one process."""
-    requests: list[dict[str, Any]] = []
-    found: list[Trial | ProblemsError | None] = []
+    prepared: list[dict[str, Any] | ProblemsError] = []
     for wish in wishes:
         try:
-            requests.append(_request(resolved, wish, limits))
-            found.append(None)
+            prepared.append(_request(resolved, wish, limits))
         except ProblemsError as error:
-            found.append(error)
-    answers = iter(ask_worker(requests, resolved.pack.document.file, limits))
-    done: list[Trial | ProblemsError] = []
-    for wish, known in zip(wishes, found, strict=True):
-        if known is not None:
-            done.append(known)
-            continue
-        request, answer = requests[len(done) - sum(k is not None for k in found[: len(done)])], next(answers)
-        try:
-            own = request["regions"][resolved.reference]
-            made = _evaluated(answer, resolved, limits)
-            board = _storyboard(made, resolved, wish, request["params"][resolved.reference], own)
-            done.append(Trial(board, tuple(misplaced(board, made["scenes"], own, resolved)), made["scenes"]))
-        except ProblemsError as error:
-            done.append(error)
-    return done
+            prepared.append(error)
+    try:
+        answers = iter(ask_worker([p for p in prepared if isinstance(p, dict)], resolved.pack.document.file, limits))
+    except ProblemsError as error:
+        return [p if isinstance(p, ProblemsError) else error for p in prepared]
+    return [
+        one if isinstance(one, ProblemsError) else _trial(one, next(answers), resolved, wish, limits)
+        for wish, one in zip(wishes, prepared, strict=True)
+    ]
+
+
+def _trial(
+    request: Mapping[str, Any], answer: Mapping[str, Any], resolved: Resolved, wish: Wish, limits: Limits
+) -> Trial | ProblemsError:
+    own = request["regions"][resolved.reference]
+    try:
+        made = _evaluated(answer, resolved, limits)
+        board = _storyboard(made, resolved, wish, request["params"][resolved.reference], own)
+    except ProblemsError as error:
+        return error
+    return Trial(board, tuple(misplaced(board, made["scenes"], own, resolved)), made["scenes"])
 
 
 def _request(resolved: Resolved, wish: Wish, limits: Limits) -> dict[str, Any]:

@@ -71,12 +71,18 @@ class FolderShelf:
         found = [p for p in self._folders() if p.name == name or p.name.startswith(f"{name}@")]
         for path in found:
             if path not in self._loaded:
-                pack = load(path, origin=self.origin)
-                if pack.name != name:
-                    fix = f"name the folder {pack.name!r}"
-                    raise ProblemsError([pack.document.problem(("name",), f"the folder is named {path.name!r}", fix)])
-                self._loaded[path] = pack
+                try:
+                    self._loaded[path] = self._load(path, name)
+                except ProblemsError as error:
+                    raise refused(f"{name} of {self.origin}", error.problems) from None
         return found
+
+    def _load(self, path: Path, name: str) -> Pack:
+        pack = load(path, origin=self.origin)
+        if pack.name != name:
+            fix = f"name the folder {pack.name!r}"
+            raise ProblemsError([pack.document.problem(("name",), f"the folder is named {path.name!r}", fix)])
+        return pack
 
     @cached_property
     def _loaded(self) -> dict[Path, Pack]:
@@ -104,7 +110,10 @@ class StoreShelf:
         """The pack, checked against its checksum; `NOT_FOUND`."""
         info = self.info(name, version)
         data = self._media.get_bytes(self._key(name, version, f"{info['checksum']}.chimera-template"))
-        pack = open_bundle(data, f"{name}@{version}", origin=self.origin)
+        try:
+            pack = open_bundle(data, f"{name}@{version}", origin=self.origin)
+        except ProblemsError as error:
+            raise refused(f"{name}@{version}", error.problems) from None
         if pack.checksum != info["checksum"] or pack.reference != f"{name}@{version}":
             raise ChimeraError("INTERNAL", f"the stored template {name}@{version} is not what was published", {})
         return pack

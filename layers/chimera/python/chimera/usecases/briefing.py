@@ -66,7 +66,8 @@ def write_brief(
         snippets, unread = read_pages(material, pages)
         material = material.model_copy(update={"snippets": snippets})
         draft, refused = write(material, writers)
-        board, left_out = lay_out(template, ask, options, material, draft), ()
+        board = lay_out(template, ask, options, material, draft)
+        left_out: tuple[str, ...] = ()
         if is_still(options.format):
             board, left_out = still_board(board, options.format, draft.scenes)
     if material.script:  # a person's own words take the time that they take

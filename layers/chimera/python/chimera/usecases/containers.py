@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 NAMES = {
     "video": "video/video.mp4",
     "thumbnail": "video/thumbnail.jpg",
+    "thumbnail_b": "video/thumbnail-b.jpg",
     "poster": "video/poster.jpg",
     "srt": "captions/captions.srt",
     "vtt": "captions/captions.vtt",
@@ -134,7 +135,8 @@ def render_content(
             digest = result.sha256 if kind == "video" else hashlib.sha256(path.read_bytes()).hexdigest()
             url = made.media.put_file(key, path)
             files[kind] = {"key": key, "url": url, "sha256": digest, "size_bytes": path.stat().st_size}
-        files["bom"] = _keep_bill(made, bill)
+        shown = [_file(NAMES[kind], files[kind]) for kind in ("thumbnail", "thumbnail_b", "poster")]
+        files["bom"] = _keep_bill(made, bill.model_copy(update={"files": shown}))
         files["timeline"], chapters = _keep_timeline(made, result)
     report = {
         "fingerprint": fingerprint,
@@ -148,6 +150,10 @@ def render_content(
     }
     made.write("reports", "render.json", report)
     return report
+
+
+def _file(name: str, kept: dict[str, Any]) -> SignedFile:
+    return SignedFile(name=Path(name).name, sha256=kept["sha256"], size_bytes=kept["size_bytes"])
 
 
 def _with_provenance(

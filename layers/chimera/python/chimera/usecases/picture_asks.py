@@ -20,7 +20,9 @@ SPARE_SECONDS = 2.0
 """Voice is made at the same time, so its length is not known yet: footage is cut for the slowest pace, and a little more."""
 SCRIM = 0.5
 """Darkens photographs under the plain layout's type."""
-_TYPE = frozenset({"text", "kinetic", "number", "chart", "list", "sources", "progress"})
+_TYPE = frozenset({"text", "kinetic", "number", "chart", "list", "sources"})
+_LARGE = frozenset({"kinetic", "number", "chart", "list"})
+"""Layers that are the picture: the card under them steps back."""
 LONGEST_PROMPT = 990
 """Characters of a prompt; Runway takes 1,000."""
 NO_TYPE = "No text, letters, numbers, captions, logos, watermarks or user interfaces anywhere in the picture."
@@ -38,6 +40,8 @@ class PictureAsk:
     seconds: float
     scrim: float = 0.0
     areas: tuple[Area, ...] | None = None
+    instead: bool = False
+    """A picture where the layout expects a card: it must be held back behind type, as cards are."""
 
     @property
     def prompt(self) -> str:
@@ -62,14 +66,14 @@ class Asked:
 
 
 def asked_of(brief: Brief, storyboard: Storyboard | None, *, brand: BrandTheme | None, seed: int, seeks: bool) -> Asked:
-    """What is asked for. `seeks`: without a storyboard, whether scenes want photographs (somebody can deliver them)."""
+    """What is asked for. `seeks`: somebody can deliver pictures, so scenes whose card is left open take one instead."""
     if storyboard is not None:
-        asks = tuple(_of_story(i, scene, brief, storyboard) for i, scene in enumerate(storyboard.scenes))
+        asks = tuple(_of_story(i, scene, brief, storyboard, seeks) for i, scene in enumerate(storyboard.scenes))
         return Asked(asks, None, storyboard.theme, storyboard.title, storyboard.language)
     asks = tuple(
         PictureAsk(
             index=i, name=f"scene-{i:03d}", spec=SceneSpec(**scene.model_dump()), want="photo" if seeks else "card",
-            wish=None, seconds=_seconds(scene.narration), scrim=SCRIM if seeks else 0.0,
+            wish=None, seconds=_seconds(scene.narration), scrim=SCRIM if seeks else 0.0, instead=seeks,
         )
         for i, scene in enumerate(brief.scenes)
     )  # fmt: skip
@@ -78,7 +82,7 @@ def asked_of(brief: Brief, storyboard: Storyboard | None, *, brand: BrandTheme |
     return Asked(asks, outro, theme_of(brand or BrandTheme(), seed)[0], brief.title, brief.language)
 
 
-def _of_story(index: int, scene: StoryScene, brief: Brief, board: Storyboard) -> PictureAsk:
+def _of_story(index: int, scene: StoryScene, brief: Brief, board: Storyboard, seeks: bool) -> PictureAsk:
     at = scene.brief_scene
     prompt = brief.scenes[at].visual_prompt if at is not None and at < len(brief.scenes) else ""
     spec = SceneSpec(
@@ -87,9 +91,20 @@ def _of_story(index: int, scene: StoryScene, brief: Brief, board: Storyboard) ->
     areas = [layer.box for layer in scene.layers if layer.kind in _TYPE]
     if scene.narration and board.captions.style != "off" and not board.captions.soft:
         areas.append(board.captions.box)
+    wish = scene.picture
+    # a card with a style of its own is part of the design; one that only says what it is of may be a photograph as well
+    if (
+        wish.want == "card"
+        and not wish.style
+        and not wish.focus
+        and any(layer.kind in _LARGE for layer in scene.layers)
+    ):
+        wish = wish.model_copy(update={"want": "plain"})
+    instead = seeks and wish.want == "card" and not wish.style and bool(wish.prompt)
     return PictureAsk(
-        index=index, name=f"scene-{index:03d}", spec=spec, want=scene.picture.want, wish=scene.picture,
-        seconds=max(_seconds(scene.narration), scene.seconds + SPARE_SECONDS), scrim=scene.picture.scrim, areas=tuple(areas),
+        index=index, name=f"scene-{index:03d}", spec=spec, want="photo" if instead else wish.want, wish=wish,
+        seconds=max(_seconds(scene.narration), scene.seconds + SPARE_SECONDS),
+        scrim=wish.scrim or (SCRIM if instead else 0.0), areas=tuple(areas), instead=instead,
     )  # fmt: skip
 
 
@@ -142,7 +157,7 @@ def share_out(
             shares[-ask_at].append((own[-at], score))
             taken.add(-at)
     rest = [at for at, asset in enumerate(own) if at not in taken and asset.given == "run"]
-    for ask in open_asks:
+    for ask in sorted(open_asks, key=lambda one: one.instead):  # who asked for a photograph goes first
         if shares[ask.index]:
             continue
         # a still can stand in for footage and footage for a still, but what was asked for goes first

@@ -89,6 +89,7 @@ class Finder:
     language: str
     folder: Path
     ground: Callable[[PictureAsk], Path]
+    hold: Callable[[PictureAsk, Path], bool]
     kept: Callable[[PictureAsk, str], KeptWork]
     offers: dict[int, list[tuple[Library, Candidate, float]]] = field(default_factory=dict)
     refused: dict[int, list[str]] = field(default_factory=dict)
@@ -229,7 +230,7 @@ class Finder:
         if reason:
             self.no(ask, f"{who}: {facts.get('source', '')[:120]} {reason}")
             return None
-        return {"prompt": ask.prompt, **facts, **files, "phash": f"{value:016x}", "scrim": ask.scrim}
+        return {"prompt": ask.prompt, "scrim": ask.scrim, **facts, **files, "phash": f"{value:016x}"}
 
     def _frame(self, ask: PictureAsk) -> tuple[int, int]:
         if ask.wish is None or ask.wish.window is None:
@@ -252,6 +253,8 @@ class Finder:
                 done = prepare_picture(
                     source, size=picture_size(self.size), out=self.folder / image, background=self.theme.background
                 )
+                if ask.instead and self.hold(ask, self.folder / image):
+                    return {"image": image, "scrim": 0.0}, done.hash, done.upscale
             else:
                 image = f"{ask.name}.png"
                 box = window_box(window, corner, self.size, margin=True)

@@ -139,7 +139,7 @@ class _Painting:
         self._finder = Finder(
             media=made.media, registry=registry, libraries=job.libraries, makers=job.makers, own=shares,
             theme=job.asked.theme, size=self._size, aspect=job.options.aspect, fps=job.options.fps, tone=job.tone,
-            language=job.asked.language, folder=folder, ground=self._ground, kept=self._kept,
+            language=job.asked.language, folder=folder, ground=self._ground, hold=self._hold, kept=self._kept,
         )  # fmt: skip
         for ask in job.asked.asks:
             if ask.index in missing:
@@ -219,6 +219,13 @@ class _Painting:
             return plain_ground(resolved(theme, kind), self._size, path)
         self._paint(self._job.spare, ask, path, wish=PictureWish(want="plain"))
         return path
+
+    def _hold(self, ask: PictureAsk, path: Path) -> bool:
+        """Holds a picture back where type will stand; False where no canvas here can, so that it is darkened instead."""
+        hold = getattr(self._job.spare, "hold", None)
+        if hold is not None:
+            hold(path, size=self._size, theme=self._job.asked.theme, type_areas=ask.areas)
+        return hold is not None
 
     def _kept(self, ask: PictureAsk, maker: str) -> KeptWork:
         return KeptWork(self._made.media, self._made.scope, f"{ask.name}-{maker}", self._work(ask))

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from chimera.domain.cards import card_kinds, is_still, set_sha256
 from chimera.domain.ids import stable_id
 from chimera.domain.models import Model, PublishRequest, Receipt
 from chimera.domain.publication import GRANT_TTL, State
@@ -362,6 +363,9 @@ def _require_licences(content: Row) -> None:
 
 def _request(event: Preflight, key: str, content: Row) -> PublishRequest:
     brief, video = content["brief"], content["video"]
+    format = str(brief.get("format") or "video")
+    still = ((content.get("metadata") or {}).get("still") or {}) if is_still(format) else {}
+    kinds = card_kinds(content["media"]) if is_still(format) else MEDIA_KINDS
     tags = [str(tag).lstrip("#") for tag in brief.get("hashtags", [])]
     return PublishRequest(
         content_id=event.content_id,
@@ -374,12 +378,22 @@ def _request(event: Preflight, key: str, content: Row) -> PublishRequest:
         visibility=event.visibility,
         idempotency_key=key,
         content_hash=content["content_hash"],
-        media={kind: content["media"][kind] for kind in MEDIA_KINDS if content["media"].get(kind)},
-        video_sha256=str(video["sha256"]) if video else "",
-        duration_seconds=float(video["duration_seconds"]) if video else float(brief.get("duration_seconds") or 0),
+        format=format,
+        media={kind: content["media"][kind] for kind in kinds if content["media"].get(kind)},
+        video_sha256=str(video["sha256"]) if video else str(still.get("sha256") or ""),
+        posts=still.get("posts", []),
+        post_media=still.get("post_media", []),
+        alt=still.get("alt", {}),
+        duration_seconds=_seconds(brief, video, format),
         language=str(brief.get("language") or content["persona_language"]),
         sources=[str(source) for source in brief.get("sources", [])][:20],
     )
+
+
+def _seconds(brief: dict[str, Any], video: Row | None, format: str) -> float:
+    if video:
+        return float(video["duration_seconds"])
+    return 0.0 if is_still(format) else float(brief.get("duration_seconds") or 0)
 
 
 def _request_key(tenant_id: str, content_id: str, publication_id: str) -> str:
@@ -415,20 +429,27 @@ def _grant_or_expired(verifier: TokenVerifier, event: Granted) -> dict[str, Any]
 
 
 def _require_judged_bytes(request: PublishRequest, media: MediaStore) -> None:
-    """`POLICY_VIOLATION` if the video is not, byte for byte, the one that was judged or approved."""
-    if not request.video_sha256 or "video" not in request.media:
+    """`POLICY_VIOLATION` if the video, or any card or text of an image post, is not the one that was judged or approved."""
+    still = is_still(request.format)
+    if not still and (not request.video_sha256 or "video" not in request.media):
         return
-    with (
-        tempfile.TemporaryDirectory(prefix="publish-") as folder,
-        media.fetch(request.media["video"], Path(folder) / "video").open("rb") as file,
-    ):
-        got = hashlib.file_digest(file, "sha256").hexdigest()
+    kinds = card_kinds(request.media) if still else ["video"]
+    with tempfile.TemporaryDirectory(prefix="publish-") as folder:
+        hashes = [_file_sha256(media, request.media[kind], Path(folder) / kind) for kind in kinds]
+    got = hashes[0] if not still else set_sha256(
+        hashes, posts=request.posts, post_media=request.post_media, alt=request.alt
+    )  # fmt: skip
     if got != request.video_sha256:
         raise ChimeraError(
             "POLICY_VIOLATION",
-            "the video was changed after it was judged; it is not published",
+            f"the {request.format} was changed after it was judged; it is not published",
             {"expected": request.video_sha256, "got": got},
         )
+
+
+def _file_sha256(media: MediaStore, key: str, copy: Path) -> str:
+    with media.fetch(key, copy).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _arm(event: Granted, claims: dict[str, Any], platform: Platform, media: MediaStore) -> None:

@@ -6,12 +6,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from chimera.domain.cards import card_kinds, is_still
 from chimera.domain.money import usd
 from chimera.ports import MediaStore
 from chimera.usecases.production import MadeContent
 from chimera.usecases.scope import Scope
 
 # Task states that stand for a stage a person would name; the others are bookkeeping.
+THUMBNAILS = ("thumbnail", "thumbnail_b", "poster")
 STAGES = {
     "fetch_source": "scan",
     "rank_trends": "rank",
@@ -56,6 +58,7 @@ def run_report(
         made = MadeContent(media, scope)
     brief = made.read_or_none("brief", "brief.json") if made else None
     render = made.read_or_none("reports", "render.json") if made else None
+    video = render is not None and not is_still(render.get("format", "video"))
     error = run["summary"].get("error") or (content or {}).get("last_error")
     return {
         "run_id": str(run["id"]),
@@ -65,9 +68,13 @@ def run_report(
         "brief_id": brief["brief_id"] if brief else None,
         "content_id": str(content["id"]) if content else None,
         "title": brief["title"] if brief else None,
-        "video": _video(render, media) if render else None,
-        "captions": {k: _path(media, render["files"][k]["key"]) for k in ("srt", "vtt")} if render else None,
-        "thumbnail": _path(media, render["files"]["thumbnail"]["key"]) if render else None,
+        "format": brief["format"] if brief else None,
+        "video": _video(render, media) if render and video else None,
+        "captions": {k: _path(media, render["files"][k]["key"]) for k in ("srt", "vtt")} if render and video else None,
+        "thumbnail": _path(media, render["files"]["thumbnail"]["key"]) if render and video else None,
+        "thumbnails": _paths(media, render, THUMBNAILS) if render else [],
+        "images": _images(render, media) if render else [],
+        "posts": render.get("posts", []) if render else [],
         "provenance": _provenance(made, render, media) if made and render else None,
         "script": brief["script"] if brief else None,
         "sources": brief["sources"] if brief else [],
@@ -89,6 +96,26 @@ def run_report(
 def _video(render: dict[str, Any], media: MediaStore) -> dict[str, Any]:
     keys = ("duration_seconds", "width", "height", "fps", "size_bytes", "sha256")
     return {"path": _path(media, render["files"]["video"]["key"]), **{k: render[k] for k in keys}}
+
+
+def _paths(media: MediaStore, render: dict[str, Any], kinds: tuple[str, ...]) -> list[str]:
+    return [_path(media, render["files"][kind]["key"]) for kind in kinds if kind in render["files"]]
+
+
+def _images(render: dict[str, Any], media: MediaStore) -> list[dict[str, Any]]:
+    """The cards of an image post, in order, with what they show."""
+    facts = {"width": render["width"], "height": render["height"]}
+    return [
+        {
+            "path": _path(media, file["key"]),
+            **facts,
+            "size_bytes": file["size_bytes"],
+            "sha256": file["sha256"],
+            "alt": render.get("alt", {}).get(kind, ""),
+        }
+        for kind in card_kinds(render["files"])
+        if (file := render["files"][kind])
+    ]
 
 
 def _provenance(made: MadeContent, render: dict[str, Any], media: MediaStore) -> dict[str, Any] | None:

@@ -17,9 +17,7 @@ _EDGE = 84.0  # reference pixels that type keeps from the frame's foot
 _ROOM_ENOUGH = 0.2  # of the frame's height: a template's own place for words is taken where it is that tall
 
 
-def still_board(
-    board: Storyboard, format: Format, scenes: Sequence[Scene]
-) -> tuple[Storyboard, tuple[str, ...]]:
+def still_board(board: Storyboard, format: Format, scenes: Sequence[Scene]) -> tuple[Storyboard, tuple[str, ...]]:
     """The storyboard of an image post, and the keys of the scenes that were left out.
 
     `image`: the opening with the strongest line of the script. `carousel`: the opening, the next scenes by order, the

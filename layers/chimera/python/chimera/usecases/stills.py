@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 POST = "images/post.json"
 BILL = "images/post.bom.json"
 MOST_ALT = 1000
-MADE_WITH_AI = "Made with AI."
 
 
 def render_stills(
@@ -48,6 +47,8 @@ def render_stills(
     from chimera.media.cards import make_cards
 
     brief, job, board = made.brief(), job_of(made), storyboard_of(made)
+    # a card shows the still of its footage
+    job = job.model_copy(update={"scenes": tuple(s.model_copy(update={"footage": None}) for s in job.scenes)})
     if board is None:
         raise ChimeraError("CONFLICT", f"{brief.format}: there is no storyboard; write the brief again", {})
     signer = how.credentials()
@@ -100,7 +101,7 @@ def render_stills(
         files["post"] = _keep(made, POST, json.dumps(post, ensure_ascii=False, indent=1).encode())
         first = signed[0].model_dump(include={"manifest", "signed_by", "signed_at"})
         stands_for_all = SignedFile(name="post", sha256=whole, size_bytes=size_bytes, **first)
-        bill = bill.model_copy(update={"video": stands_for_all, "cards": signed})
+        bill = bill.model_copy(update={"video": stands_for_all, "files": signed})
         files["bom"] = _keep(made, BILL, bill.model_dump_json(indent=1).encode())
         made.write("reports", "bill.json", bill.model_dump(mode="json"))
     report = {
@@ -160,12 +161,22 @@ def inspect_stills(made: MadeContent, purse: Purse) -> dict[str, Any]:
     return value
 
 
+def _labels(brief: Brief) -> tuple[str, str, str]:
+    from chimera.media.type.sheet import labels_of  # typefaces are loaded only where something is rendered
+
+    return labels_of(brief.language)
+
+
 def _thread(brief: Brief, platform: str) -> Thread:
-    names = source_names(brief.sources)
-    closing = [MADE_WITH_AI]
+    one, many, made_with = _labels(brief)
+    closing = [made_with]
     if brief.sources:
         addresses = [s for s in brief.sources if s.startswith(("http://", "https://"))]
-        closing = [f"Source{'s' if len(brief.sources) > 1 else ''}:", *(addresses or names), MADE_WITH_AI]
+        closing = [
+            f"{many if len(brief.sources) > 1 else one}:",
+            *(addresses or source_names(brief.sources)),
+            made_with,
+        ]
     return cut_thread(
         [scene.narration for scene in brief.scenes],
         title=brief.title,
@@ -243,7 +254,9 @@ def _alt(number: int, count: int, card: Card, board: Storyboard, brief: Brief) -
     place = f"Card {number} of {count}. " if count > 1 else ""
     if story is None or any(layer.kind == "sources" for layer in story.layers):
         names = ", ".join(source_names(brief.sources))
-        return shorten(f"{place}Sources: {names}. {MADE_WITH_AI}" if names else f"{place}{MADE_WITH_AI}", MOST_ALT)
+        one, many, made_with = _labels(brief)
+        listed = f"{many if len(brief.sources) > 1 else one}: {names}. " if names else ""
+        return shorten(f"{place}{listed}{made_with}.", MOST_ALT)
     said: list[str] = []
     for layer in story.layers:
         if layer.kind == "text":
@@ -258,7 +271,9 @@ def _alt(number: int, count: int, card: Card, board: Storyboard, brief: Brief) -
     said.append(card.words)
     lines = [clean(text).rstrip(".") for text in dict.fromkeys(said) if clean(text)]
     at = story.brief_scene
-    prompt = story.picture.prompt or (brief.scenes[at].visual_prompt if at is not None and at < len(brief.scenes) else "")
+    prompt = story.picture.prompt or (
+        brief.scenes[at].visual_prompt if at is not None and at < len(brief.scenes) else ""
+    )
     shown = f" Picture: {clean(prompt).rstrip('.')}." if prompt and story.picture.want != "plain" else ""
     room = MOST_ALT - len(shown)
     return shorten(f"{place}{'. '.join(lines)}.", room) + shown

@@ -19,6 +19,7 @@ from chimera.media.text import graphemes
 
 MOST_POSTS = 25
 ADDRESS_LENGTH = 23
+_SAME_WORDS = 3  # of a title within a sentence, or the other way round, say that they are the same
 _ADDRESS = re.compile(r"https?://[^\s<>\"]+")
 # Weight 1 on X; everything else is 2 (twitter-text's configuration v3).
 _LIGHT = ((0x0, 0x10FF), (0x2000, 0x200D), (0x2010, 0x201F), (0x2032, 0x2037))
@@ -126,14 +127,16 @@ def cut_thread(
     pieces = [Piece(one, index) for index, text in enumerate(scenes) for one in sentences(text)]
     if not pieces or most < 2:
         raise ChimeraError(
-            "VALIDATION_FAILED", f"thread: got {len(pieces)} sentences for {most} posts, expected one or more for at least 2"
+            "VALIDATION_FAILED",
+            f"thread: got {len(pieces)} sentences for {most} posts, expected one or more for at least 2",
         )
     parts = [part for piece in pieces for part in _short_enough(piece, platform)]
     posts: list[tuple[str, list[int]]] = []
     started: set[int] = set()
     left: list[str] = []
     head = title.strip()
-    if head and not _same(head, parts[0].text) and fits(_numbered(f"{head}\n\n{parts[0].text}"), platform):
+    said = any(_same(head, piece.text) for piece in pieces if piece.scene == pieces[0].scene)
+    if head and not said and fits(_numbered(f"{head}\n\n{parts[0].text}"), platform):
         parts[0] = Piece(f"{head}\n\n{parts[0].text}", parts[0].scene)
     for part in parts:
         grown = f"{posts[-1][0]} {part.text}" if posts else part.text
@@ -152,7 +155,8 @@ def cut_thread(
     posts.append((_closing(closing, platform), []))
     count = len(posts)
     numbered = tuple(
-        ThreadPost(text=f"{text} {number}/{count}", scenes=tuple(begun)) for number, (text, begun) in enumerate(posts, 1)
+        ThreadPost(text=f"{text} {number}/{count}", scenes=tuple(begun))
+        for number, (text, begun) in enumerate(posts, 1)
     )
     return Thread(posts=numbered, left_out=tuple(left))
 
@@ -163,7 +167,8 @@ def _numbered(text: str) -> str:
 
 def _same(title: str, sentence: str) -> bool:
     plain, said = (re.sub(r"\W+", " ", text).strip().casefold() for text in (title, sentence))
-    return plain in said or said in plain
+    short, long = sorted((plain, said), key=len)
+    return short == long or (short in long and len(short.split()) >= _SAME_WORDS)
 
 
 def _closing(text: str, platform: str) -> str:

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from chimera.domain.bill import BillOfMaterials, unlicensed
+from chimera.domain.cards import is_still
 from chimera.domain.judge import POLICY_VERSION, Subject
 from chimera.domain.models import Brief, SafetyReport
 from chimera.errors import ChimeraError, explain
@@ -22,7 +23,7 @@ from chimera.usecases.scope import Scope
 
 
 def content_hash(brief: Brief, video_sha256: str) -> str:
-    """sha256 over all that is published: the video's bytes and the words beside it. An approval is for this and no other."""
+    """sha256 over all that is published: the bytes of the video (or of all cards and posts) and the words beside it. An approval is for this and no other."""
     published = {
         "video": video_sha256,
         "title": brief.title,
@@ -120,7 +121,11 @@ def record_verdict(made: MadeContent, content: ContentRows) -> dict[str, Any]:
         )
     content.save_report(report.model_dump(mode="json"))
     files = render["files"]
-    content.save_video(scope.content_id, brief.title, {**_video_row(render, brief), **_addresses(files)}, _assets(made))
+    if is_still(brief.format):
+        content.save_assets(scope.content_id, _assets(made))
+    else:
+        facts = {**_video_row(render, brief), **_addresses(files)}
+        content.save_video(scope.content_id, brief.title, facts, _assets(made))
     stage = "ready" if report.verdict == "pass" else "review"
     content.advance(
         scope.content_id,
@@ -128,9 +133,14 @@ def record_verdict(made: MadeContent, content: ContentRows) -> dict[str, Any]:
         stage=stage,
         content_hash=report.content_hash,
         quality_score=quality_score(report),
-        media_url=files["video"]["url"],
+        media_url=files["card_01" if is_still(brief.format) else "video"]["url"],
         media={kind: file["key"] for kind, file in files.items()},
-        metadata={"production": production_facts(made), **_attempts(made), **_licences(made, render["sha256"])},
+        metadata={
+            "production": production_facts(made),
+            **_attempts(made),
+            **_licences(made, render["sha256"]),
+            **_still_post(render, brief),
+        },
     )
     measure("judge_verdicts_total", verdict=report.verdict)
     reasons = [f"{c.name}: {c.evidence or 'could not be answered'}" for c in report.checks if c.passed is not True]
@@ -141,6 +151,13 @@ def record_verdict(made: MadeContent, content: ContentRows) -> dict[str, Any]:
         "quality_score": quality_score(report),
         "reason": "; ".join(reasons)[:1000],
     }
+
+
+def _still_post(render: dict[str, Any], brief: Brief) -> dict[str, Any]:
+    """What the publisher needs of an image post besides its files."""
+    if not is_still(brief.format):
+        return {}
+    return {"still": {name: render[name] for name in ("sha256", "posts", "post_media", "alt")}}
 
 
 def _licences(made: MadeContent, video_sha256: str) -> dict[str, Any]:

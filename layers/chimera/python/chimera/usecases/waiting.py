@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from chimera.domain.cards import card_kinds
 from chimera.ports import Clock, ReviewRows
 from chimera.usecases.production import MadeContent
 from chimera.usecases.review import spend_hash
@@ -19,6 +20,7 @@ from chimera.usecases.scope import Scope
 
 LINK_SECONDS = 300
 LINKED = ("video", "vtt")
+LINKED_CARDS = 4
 REPORTS = {"judge_report": "judge.json", "technical_report": "technical.json"}
 LONGEST_REASON = 1000
 
@@ -47,6 +49,8 @@ def prepare_review(
     media, scope = made.media, made.scope
     files = made.read("reports", "render.json")["files"]
     keys = {name: files[name]["key"] for name in LINKED if name in files}
+    # of an image post, as many cards as a state's output has room for; the review's address has them all
+    keys |= {name: files[name]["key"] for name in [*card_kinds(files)[:LINKED_CARDS], "post"] if name in files}
     keys |= {name: scope.key("reports", file) for name, file in REPORTS.items()}
     ends = clock.now() + timedelta(seconds=LINK_SECONDS)
     return {

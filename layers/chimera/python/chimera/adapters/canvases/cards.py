@@ -114,6 +114,24 @@ class CardCanvas:
         add_grain(pixels, seed=seeded(seed, index), strength=1.7 if palette.light else 2.2)
         return _save(pixels, out_png)
 
+    def hold(
+        self, path: Path, *, size: tuple[int, int], theme: Theme, type_areas: Sequence[Area] | None = None
+    ) -> None:
+        """Holds a picture (made for a frame of `size`) back where words will stand, as cards are; in place, as JPEG or PNG."""
+        picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise ChimeraError("VALIDATION_FAILED", f"{path.name[:80]}: got bytes that are no picture")
+        layout = layout_for(size)
+        pixels = np.ascontiguousarray(cv2.cvtColor(picture, cv2.COLOR_BGR2BGRA)).astype(np.uint8)
+        margin = (pixels.shape[1] - size[0]) / 2, (pixels.shape[0] - size[1]) / 2
+        places = list(_type_of(layout, "statement") if type_areas is None else type_areas)
+        frame = (layout.width, layout.height)
+        hold_contrast(pixels, places, palette_of(theme, 0), margin=margin, scale=size[0] / layout.width, frame=frame)
+        if path.suffix == ".png":
+            _save(pixels, path)
+        else:
+            path.write_bytes(cv2.imencode(".jpg", pixels[:, :, :3], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())
+
 
 def _stage(
     canvas: Any, layout: Layout, scene: SceneSpec, wish: PictureWish | None, kind: SceneKind, places: list[Area],
@@ -137,13 +155,18 @@ def _stage(
 
 
 def free_place(layout: Layout, taken: Sequence[Area]) -> tuple[float, float, float]:
-    """Centre and radius of the largest circle (at most a third of the short side) that type covers least."""
+    """Centre and radius of the largest circle (at most a third of the short side) that type covers least.
+
+    Never at the bottom of an upright frame, where platforms put their buttons.
+    """
     short = min(layout.width, layout.height)
     best, found = -1e9, (layout.motif.x, layout.motif.y, layout.motif.radius)
     for share in (0.33, 0.28, 0.23, 0.18):
         radius = short * share
         for x in np.linspace(radius * 1.1, layout.width - radius * 1.1, 7):
-            for y in np.linspace(radius * 1.2, layout.height - radius * 1.2, 13):
+            for y in np.linspace(
+                radius * 1.2, layout.height * (0.8 if layout.height > layout.width else 1.0) - radius * 1.2, 13
+            ):
                 covered = 0.0
                 for area in taken:
                     across = min(x + radius, area.x + area.width) - max(x - radius, area.x)

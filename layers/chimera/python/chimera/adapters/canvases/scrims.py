@@ -40,22 +40,21 @@ def hold_contrast(
     ]
     ratio = small.shape[1] / width
     cover = np.zeros(small.shape[:2], np.float32)
+    least = np.zeros_like(cover)
     for area in areas:
-        left, top, right, bottom = _grown(area, frame)
-        x0, x1 = ((margin[0] + v * scale) * ratio for v in (left, right))
-        y0, y1 = ((margin[1] + v * scale) * ratio for v in (top, bottom))
-        rows = slice(max(int(y0), 0), max(int(y1) + 1, 1))
-        columns = slice(max(int(x0), 0), max(int(x1) + 1, 1))
-        patch = small[rows, columns].reshape(-1, 3).astype(np.float32)
+        grown = _grown(area, frame)
+        # what is judged are real pixels, not means: a stripe that words cross is as bright as it is
+        patch = pixels[_slices(grown, margin, scale)][::4, ::4, :3].reshape(-1, 3).astype(np.float32)
         if patch.size:
-            need = next((share for share in _SHARES if _readable(patch, colour, share, palette.ink)), 0.96)
-            cover[rows, columns] = np.maximum(cover[rows, columns], need)
+            need = next((share for share in _SHARES if _readable(patch, colour, share, palette.ink)), _SHARES[-1])
+            wide = _slices(grown, margin, scale, ratio)
+            exact = _slices((area.x, area.y, area.x + area.width, area.y + area.height), margin, scale, ratio)
+            cover[wide] = np.maximum(cover[wide], need)
+            least[exact] = np.maximum(least[exact], need)
     spread = 0.036 * min(frame) * scale * ratio
-    soft = cv2.GaussianBlur(
-        cv2.dilate(cover, np.ones((3, 3), np.uint8), iterations=max(round(spread * 2.0), 1)),
-        (0, 0),
-        max(spread * 1.7, 0.6),
-    )
+    grown_cover = cv2.dilate(cover, np.ones((3, 3), np.uint8), iterations=max(round(spread * 2.0), 1))
+    # soft around the words, in full behind them
+    soft = np.maximum(cv2.GaussianBlur(grown_cover, (0, 0), max(spread * 1.7, 0.6)), least)
     soft = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
     held = np.flatnonzero(soft.max(axis=1) > 0.004)
     if held.size == 0:
@@ -65,6 +64,15 @@ def hold_contrast(
     part = pixels[rows, :, :3]
     mixed = part.astype(np.uint16) * (256 - weight) + colour.astype(np.uint16) * weight
     pixels[rows, :, :3] = (mixed >> 8).astype(np.uint8)
+
+
+def _slices(
+    sides: tuple[float, float, float, float], margin: tuple[float, float], scale: float, ratio: float = 1.0
+) -> tuple[slice, slice]:
+    """Rows and columns of left, top, right, bottom (reference pixels), in an array of `ratio` times the picture's size."""
+    x0, x1 = ((margin[0] + value * scale) * ratio for value in (sides[0], sides[2]))
+    y0, y1 = ((margin[1] + value * scale) * ratio for value in (sides[1], sides[3]))
+    return slice(max(int(y0), 0), max(int(y1) + 1, 1)), slice(max(int(x0), 0), max(int(x1) + 1, 1))
 
 
 def _grown(area: Area, frame: tuple[float, float]) -> tuple[float, float, float, float]:

@@ -12,12 +12,14 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
+from chimera.domain.cards import card_name, is_still
+
 ATOM = "http://www.w3.org/2005/Atom"
 MEDIA = "http://search.yahoo.com/mrss/"
 OWN = "urn:chimera:feed:1"
 DIGITAL_SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 TITLE = "Chimera"
-SUMMARY = "Short videos about what is rising. Script, voice and pictures are made by software."
+SUMMARY = "Short videos and cards about what is rising. Script, voice and pictures are made by software."
 LABEL = "AI-generated"
 FEED_ITEMS = 200
 
@@ -48,6 +50,16 @@ class Post(BaseModel):
     height: int | None = None
     files: dict[str, int]
     """Name in the post's folder -> bytes."""
+    format: str = "video"
+    posts: list[str] = []
+    post_media: list[str] = []
+    alt: dict[str, str] = {}
+
+    @property
+    def cards(self) -> list[tuple[str, str]]:
+        """(file, what it shows) of each picture, in order."""
+        kinds = sorted(kind for kind in self.alt if card_name(kind) in self.files)
+        return [(card_name(kind), self.alt[kind]) for kind in kinds]
 
 
 def clean(text: str) -> str:
@@ -109,6 +121,10 @@ def _item(item: ET.Element, post: Post, base: str) -> None:
     for tag in dict.fromkeys(tag.lstrip("#").strip() for tag in post.tags):
         if tag:
             _text(item, "category", tag)
+    if is_still(post.format):
+        _pictures(item, post, folder)
+        _text(item, f"{{{OWN}}}aiGenerated", "true")
+        return
     video = f"{folder}/video.mp4"
     size = str(post.files.get("video.mp4", 0))
     ET.SubElement(item, "enclosure", {"url": video, "length": size, "type": "video/mp4"})
@@ -143,14 +159,31 @@ def _item(item: ET.Element, post: Post, base: str) -> None:
     _text(item, f"{{{OWN}}}aiGenerated", "true")
 
 
+def _pictures(item: ET.Element, post: Post, folder: str) -> None:
+    """A post's cards: RSS knows one enclosure, Media RSS a group of them."""
+    shape = {"width": str(post.width), "height": str(post.height)} if post.width and post.height else {}
+    for place, (name, _) in enumerate(post.cards):
+        if place == 0:
+            size = str(post.files[name])
+            ET.SubElement(item, "enclosure", {"url": f"{folder}/{name}", "length": size, "type": "image/jpeg"})
+    group = ET.SubElement(item, f"{{{MEDIA}}}group") if len(post.cards) > 1 else item
+    for place, (name, alt) in enumerate(post.cards):
+        facts = {"url": f"{folder}/{name}", "fileSize": str(post.files[name]), "type": "image/jpeg", "medium": "image"}
+        first = {"isDefault": "true"} if place == 0 else {}
+        media = ET.SubElement(group, f"{{{MEDIA}}}content", {**facts, **first, **shape, "lang": post.language})
+        _text(media, f"{{{MEDIA}}}title", post.title, type="plain")
+        _text(media, f"{{{MEDIA}}}description", alt, type="plain")
+
+
 def description_html(post: Post) -> str:
     """The description as HTML, as feed readers expect it: text escaped, sources as links, the AI label."""
-    paragraphs = [html.escape(part) for part in told(post)]
+    paragraphs = [html.escape(clean(text)) for text in post.posts] or [html.escape(part) for part in told(post)]
     parts = [f"<p>{part.replace(chr(10), '<br/>')}</p>" for part in paragraphs]
     links = [f'<li><a href="{html.escape(s)}">{html.escape(s)}</a></li>' for s in web_links(post.sources)]
     if links:
         parts.append(f"<p>Sources:</p><ul>{''.join(links)}</ul>")
-    parts.append(f"<p>{LABEL}: script, voice and pictures are made by software.</p>")
+    made = "text and pictures" if is_still(post.format) else "script, voice and pictures"
+    parts.append(f"<p>{LABEL}: {made} are made by software.</p>")
     return "".join(parts)
 
 
@@ -199,6 +232,16 @@ article {{ background: var(--card); border: 1px solid var(--line); border-radius
   margin: 0 0 1.75rem; box-shadow: 0 1.2rem 3rem #0006; scroll-margin-top: 1rem }}
 article:target {{ border-color: var(--glow) }}
 video {{ display: block; width: 100%; max-height: 82vh; background: #000 }}
+img {{ display: block; width: 100%; height: auto }}
+.cards {{ display: flex; overflow-x: auto; scroll-snap-type: x mandatory; overscroll-behavior-x: contain;
+  -webkit-overflow-scrolling: touch; scrollbar-color: var(--glow) transparent }}
+.cards:focus-visible {{ outline: 2px solid var(--glow); outline-offset: -2px }}
+.cards figure {{ flex: 0 0 100%; margin: 0; scroll-snap-align: center; scroll-snap-stop: always; position: relative }}
+.cards figcaption {{ position: absolute; top: .7rem; right: .7rem; background: #000a; border-radius: 99px;
+  padding: .1rem .6rem; font-size: .8rem }}
+.thread {{ list-style: none; margin: 0; padding: 0 }}
+.thread li {{ padding: 1rem 1.1rem; border-bottom: 1px solid var(--line); white-space: pre-line; overflow-wrap: anywhere }}
+.thread img {{ border-radius: .8rem; margin-top: .8rem }}
 .about {{ padding: 1rem 1.1rem 1.2rem }}
 h2 {{ font-size: 1.15rem; line-height: 1.3; margin: 0 0 .5rem; overflow-wrap: anywhere }}
 p {{ margin: 0 0 .75rem; overflow-wrap: anywhere }}
@@ -231,6 +274,17 @@ _POST = """<article id="{post_id}">
 </article>"""
 
 
+_STILL = """<article id="{post_id}">
+{pictures}
+<div class="about">
+<h2 dir="auto">{title}</h2>
+{description}
+<p class="meta"><span class="badge">{label}</span><time datetime="{iso}">{when}</time>{count}</p>
+{sources}
+</div>
+</article>"""
+
+
 def page(posts: Sequence[Post], language: str = "en") -> bytes:
     """A page, made for a phone's width, that plays the posts; it works from a folder as from a server."""
     shown = "\n".join(_article(post) for post in posts[:FEED_ITEMS])
@@ -245,6 +299,23 @@ def _article(post: Post) -> str:
         f'<li><a rel="noopener noreferrer nofollow ugc" href="{html.escape(s)}">{html.escape(s)}</a></li>'
         for s in web_links(post.sources)
     ]
+    sources = f"<details><summary>Sources</summary><ul>{''.join(links)}</ul></details>" if links else ""
+    if is_still(post.format):
+        return _STILL.format(
+            post_id=post.post_id,
+            pictures=_thread(post, folder) if post.posts else _cards(post, folder),
+            title=html.escape(clean(post.title)),
+            description="" if post.posts else "\n".join(f'<p dir="auto">{part}</p>' for part in paragraphs),
+            label=LABEL,
+            iso=post.published_at.isoformat(timespec="seconds"),
+            when=post.published_at.strftime("%d %B %Y, %H:%M UTC"),
+            count=f" · {len(post.posts)} posts"
+            if post.posts
+            else f" · {n} cards"
+            if (n := len(post.cards)) > 1
+            else "",
+            sources=sources,
+        )
     seconds = round(post.duration_seconds)
     track = (
         f'\n<track kind="captions" src="{folder}/captions.vtt" srclang="{html.escape(post.language)}" label="Captions">'
@@ -262,5 +333,35 @@ def _article(post: Post) -> str:
         iso=post.published_at.isoformat(timespec="seconds"),
         when=post.published_at.strftime("%d %B %Y, %H:%M UTC"),
         length=f" · {seconds // 60}:{seconds % 60:02d}" if seconds else "",
-        sources=f"<details><summary>Sources</summary><ul>{''.join(links)}</ul></details>" if links else "",
+        sources=sources,
     )
+
+
+def _image(post: Post, folder: str, name: str, alt: str, *, lazy: bool) -> str:
+    shape = f' width="{post.width}" height="{post.height}"' if post.width and post.height else ""
+    later = ' loading="lazy"' if lazy else ""
+    return f'<img src="{folder}/{name}" alt="{html.escape(clean(alt))}"{shape}{later}>'
+
+
+def _cards(post: Post, folder: str) -> str:
+    """One picture, or several side by side that snap into place when swiped; arrow keys move them too."""
+    cards = post.cards
+    if len(cards) == 1:
+        return _image(post, folder, *cards[0], lazy=False)
+    figures = "\n".join(
+        f"<figure>{_image(post, folder, name, alt, lazy=place > 1)}<figcaption>{place} / {len(cards)}</figcaption></figure>"
+        for place, (name, alt) in enumerate(cards, 1)
+    )
+    label = html.escape(f"{len(cards)} cards, swipe or scroll sideways")
+    return f'<div class="cards" tabindex="0" role="group" aria-label="{label}">\n{figures}\n</div>'
+
+
+def _thread(post: Post, folder: str) -> str:
+    """The posts one below the other, each with its picture."""
+    known = dict(post.cards)
+    items = []
+    for text, kind in zip(post.posts, [*post.post_media, *[""] * len(post.posts)], strict=False):
+        name = card_name(kind) if kind else ""
+        picture = f"\n{_image(post, folder, name, known[name], lazy=True)}" if name in known else ""
+        items.append(f'<li dir="auto">{html.escape(clean(text))}{picture}</li>')
+    return f'<ol class="thread">\n{chr(10).join(items)}\n</ol>'

@@ -23,12 +23,14 @@ from pydantic import ValidationError
 
 from chimera.adapters.local.clock import SystemClock
 from chimera.adapters.platforms.feed import Post, page, rss
+from chimera.domain.cards import CARD_COUNTS, POST_COUNTS, card_kinds, card_name, is_still
 from chimera.domain.models import EngagementMetrics, PublishRequest, Receipt
 from chimera.errors import ChimeraError
 from chimera.ports import Clock, MediaStore
 
 NAMES = {"video": "video.mp4", "thumbnail": "thumbnail.jpg", "vtt": "captions.vtt", "srt": "captions.srt"}
 MAX_BYTES = 100_000_000
+MAX_IMAGE_BYTES = 8_000_000
 MAX_SECONDS = 600
 _POST_ID = re.compile(r"[0-9a-f]{20}")
 
@@ -64,6 +66,8 @@ class LocalChannel:
         missing = [f"{kind} ({key})" for kind, key in sorted(request.media.items()) if not self._media.exists(key)]
         if missing:
             problems.append(f"media not found: {', '.join(missing)}")
+        if is_still(request.format):
+            return problems or self._still_problems(request)
         unknown = sorted(set(request.media) - set(NAMES))
         if unknown:
             problems.append(f"media of unknown kind: {', '.join(unknown)}; known: {', '.join(NAMES)}")
@@ -81,6 +85,36 @@ class LocalChannel:
             problems.append("the video cannot be read as MP4")
         elif not 1 <= facts[0] <= MAX_SECONDS:
             problems.append(f"the video lasts {facts[0]:.1f} s, expected 1 to {MAX_SECONDS}")
+        return problems
+
+    def _still_problems(self, request: PublishRequest) -> list[str]:
+        """Too few, too many or broken pictures; a thread without posts, or with a picture of none."""
+        kinds = card_kinds(request.media)
+        problems = []
+        for what, count, (fewest, most) in (
+            ("pictures", len(kinds), CARD_COUNTS[request.format]),
+            ("posts", len(request.posts), POST_COUNTS[request.format]),
+        ):
+            if not fewest <= count <= most:
+                problems.append(f"{request.format}: got {count} {what}, expected {fewest} to {most}")
+        unknown = sorted(set(request.media) - set(kinds))
+        if unknown:
+            problems.append(f"media of unknown kind: {', '.join(unknown)}; known: card_01 to card_25")
+        if request.posts and (
+            len(request.post_media) != len(request.posts) or not all(p.strip() for p in request.posts)
+        ):
+            problems.append("each post of a thread needs its text, and a picture or none")
+        strange = sorted({kind for kind in request.post_media if kind} - set(kinds))
+        if strange:
+            problems.append(f"posts with pictures that are not there: {', '.join(strange)}")
+        with tempfile.TemporaryDirectory(prefix="chimera-preflight-") as folder:
+            for kind in kinds:
+                picture = self._media.fetch(request.media[kind], Path(folder) / card_name(kind))
+                size = picture.stat().st_size
+                if not 0 < size <= MAX_IMAGE_BYTES:
+                    problems.append(f"{kind} has {size} bytes, expected 1 to {MAX_IMAGE_BYTES}")
+                elif jpeg_size(picture) is None:
+                    problems.append(f"{kind} cannot be read as JPEG")
         return problems
 
     def lookup(self, request: PublishRequest) -> Receipt | None:
@@ -163,7 +197,8 @@ class LocalChannel:
         stage = Path(tempfile.mkdtemp(dir=self._posts, prefix=f".stage-{post_id}-"))
         stage.chmod(0o755)
         files: dict[str, int] = {}
-        for kind, name in NAMES.items():
+        names = {**NAMES, **{kind: card_name(kind) for kind in card_kinds(request.media)}}
+        for kind, name in names.items():
             if kind in request.media:
                 copy = stage / name
                 source = self._media.fetch(request.media[kind], copy)
@@ -173,6 +208,8 @@ class LocalChannel:
                 files[name] = copy.stat().st_size
         facts = probe(stage / "video.mp4") if "video.mp4" in files else None
         duration, width, height = facts or (request.duration_seconds, None, None)
+        if facts is None and "card-01.jpg" in files:
+            width, height = jpeg_size(stage / "card-01.jpg") or (None, None)
         post = Post(
             post_id=post_id,
             **request.model_dump(exclude={"platform", "scheduled_at", "media", "duration_seconds", "ai_generated"}),
@@ -239,6 +276,21 @@ class LocalChannel:
         if not _POST_ID.fullmatch(post_id):
             raise ChimeraError("NOT_FOUND", f"no post {post_id[:80]!r}", {"post_id": post_id[:80]})
         return self._root / "stats" / f"{post_id}.json"
+
+
+def jpeg_size(picture: Path) -> tuple[int, int] | None:
+    """Width and height of a whole JPEG file that can be decoded, or None."""
+    import av
+
+    try:
+        data = picture.read_bytes()
+        if not data.startswith(b"\xff\xd8\xff") or not data.rstrip(b"\0").endswith(b"\xff\xd9"):
+            return None
+        with av.open(str(picture), format="jpeg_pipe") as container:
+            frame: Any = next(container.decode(video=0))
+            return int(frame.width), int(frame.height)
+    except (av.FFmpegError, OSError, ValueError, StopIteration):
+        return None
 
 
 def probe(video: Path) -> tuple[float, int, int] | None:

@@ -34,6 +34,11 @@ _LABELS = {
 }  # fmt: skip
 
 
+def labels_of(language: str) -> tuple[str, str, str]:
+    """ "Source", "Sources", "Made with AI" in a language; English where it is not known."""
+    return _LABELS.get(language.split("-")[0].lower(), _LABELS["en"])
+
+
 @dataclass(frozen=True)
 class Page:
     """What the type of every clip of a video shares."""
@@ -50,7 +55,7 @@ class Page:
     @property
     def labels(self) -> tuple[str, str, str]:
         """ "Source", "Sources", "Made with AI" in the video's language; English where that cannot be drawn."""
-        found = _LABELS.get(self.language.split("-")[0].lower(), _LABELS["en"])
+        found = labels_of(self.language)
         return found if all(drawable(label)[1] == 0 for label in found) else _LABELS["en"]
 
     @property
