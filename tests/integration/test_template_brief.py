@@ -20,7 +20,7 @@ from chimera.templates.pins import earlier
 from chimera.templates.shelves import Templates, templates
 from chimera.templates.storyboard import Storyboard
 from chimera.usecases.briefing import write_brief
-from chimera.usecases.layout import shown_texts, storyboard_of
+from chimera.usecases.layout import shown_texts
 from chimera.usecases.production import MadeContent
 from chimera.usecases.scope import Scope
 from tests.fakes.template_packs import pack
@@ -80,7 +80,7 @@ def written(made: MadeContent, library: Templates) -> dict[str, Any]:
 def test_the_storyboard_is_written_and_named(media: FolderMediaStore, library: Templates) -> None:
     made = content(media, parameters={"headlines": "boxes"}, aspect="1:1")
     answer = written(made, library)
-    board = storyboard_of(made)
+    board = made.storyboard()
     assert board is not None
     assert answer["template"] == board.template == "explainer@1.0.0"
     assert answer["template_checksum"] == board.checksum == library.resolve("explainer").checksum
@@ -135,7 +135,7 @@ def test_the_judge_reads_what_the_template_adds(media: FolderMediaStore, library
     library.publish(pack(f"kind: mine\nextends: explainer@^1\n{scenes}"), by="me")
     made = content(media, template="mine@1")
     written(made, library)
-    board = storyboard_of(made)
+    board = made.storyboard()
     assert board is not None
     shown = shown_texts(board)
     assert {"Subscribe or suffer", "Night ferries", "Ferries {{ 7*7 }}"} <= set(shown)

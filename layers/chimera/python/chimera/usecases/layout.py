@@ -13,7 +13,6 @@ from chimera.templates.engine import Wish, check_parameters, expand
 from chimera.templates.resolving import Resolved
 from chimera.templates.shelves import Templates
 from chimera.templates.storyboard import Storyboard
-from chimera.usecases.production import MadeContent
 
 
 def template_for(ask: dict[str, Any], options: RunOptions, templates: Templates) -> Resolved:
@@ -69,12 +68,6 @@ def unspoken(board: Storyboard) -> float:
     own_outro = bool(board.sources) and not closes
     quiet = sum(scene.seconds or SILENT_SCENE_SECONDS for scene in silent)
     return unspoken_seconds(max(spoken, 1), has_outro=own_outro) + quiet
-
-
-def storyboard_of(made: MadeContent) -> Storyboard | None:
-    """The storyboard of a piece of content; None for one that was made before there were templates."""
-    value = made.read_or_none("brief", "storyboard.json")
-    return None if value is None else Storyboard.model_validate(value)
 
 
 def shown_texts(board: Storyboard) -> list[str]:

@@ -17,6 +17,7 @@ from chimera.domain.options import RunOptions
 from chimera.domain.prices import JUDGE_TIMEOUT_SECONDS, step_worst_case
 from chimera.media.models import frame_size
 from chimera.ports import Clock, ContentRows, MediaStore, PersonaRows, Verifier
+from chimera.templates.storyboard import Storyboard
 from chimera.usecases.costs import noted
 from chimera.usecases.scope import Scope
 
@@ -89,6 +90,11 @@ class MadeContent:
     def brief(self) -> Brief:
         """The brief."""
         return Brief.model_validate(self.read("brief", "brief.json"))
+
+    def storyboard(self) -> Storyboard | None:
+        """What a template made of the brief; None for content of before there were templates: the plain layout."""
+        value = self.read_or_none("brief", "storyboard.json")
+        return None if value is None else Storyboard.model_validate(value)
 
 
 def worst_case(made: MadeContent, step: str) -> int:

@@ -19,12 +19,6 @@ MAX_LOGO_BYTES = 8_000_000
 MOODS = ("auto", "off", "calm", "curious", "upbeat", "tense", "warm", "newsroom")
 
 
-def storyboard_of(made: MadeContent) -> Storyboard | None:
-    """The storyboard that the brief's step laid out with a template; None for the plain layout."""
-    value = made.read_or_none("brief", "storyboard.json")
-    return None if value is None else Storyboard.model_validate(value)
-
-
 def job_of(made: MadeContent) -> RenderJob:
     """The job of a production. Its files are fetched into the working folder.
 
@@ -32,7 +26,7 @@ def job_of(made: MadeContent) -> RenderJob:
     scenes in the plain layout. Raises `CONFLICT` where the steps do not fit together, `VALIDATION_FAILED` for a logo or
     font that cannot be used, `FORBIDDEN` for a key of another tenant.
     """
-    brief, ask, board = made.brief(), made.read("brief", "material.json"), storyboard_of(made)
+    brief, ask, board = made.brief(), made.read("brief", "material.json"), made.storyboard()
     voice, pictures = made.read("audio", "voice.json"), made.read("pictures", "pictures.json")
     options = RunOptions.model_validate(ask["options"])
     guidelines = BrandGuidelines.model_validate(ask["persona"]["brand_guidelines"])

@@ -22,7 +22,7 @@ from chimera.templates.storyboard import Storyboard
 from chimera.usecases.bill import bill_of_materials
 from chimera.usecases.costs import metered
 from chimera.usecases.production import MadeContent, worst_case
-from chimera.usecases.render_job import job_of, storyboard_of
+from chimera.usecases.render_job import job_of
 from chimera.usecases.still_board import shows_something
 from chimera.usecases.threads import Thread, cut_thread, too_long
 
@@ -46,7 +46,7 @@ def render_stills(
     """Make the cards of the storyboard and the posts of the script; done before, they are not made again."""
     from chimera.media.cards import make_cards
 
-    brief, job, board = made.brief(), job_of(made), storyboard_of(made)
+    brief, job, board = made.brief(), job_of(made), made.storyboard()
     # a card shows the still of its footage
     job = job.model_copy(update={"scenes": tuple(s.model_copy(update={"footage": None}) for s in job.scenes)})
     if board is None:

@@ -17,7 +17,7 @@ from chimera.ports import CheckProvider, ContentRows, ReviewRows
 from chimera.purse import Purse
 from chimera.usecases.costs import metered
 from chimera.usecases.judge import quality_of, review, wants_another_seed
-from chimera.usecases.layout import shown_texts, storyboard_of
+from chimera.usecases.layout import shown_texts
 from chimera.usecases.production import MadeContent, production_facts, worst_case
 from chimera.usecases.scope import Scope
 
@@ -55,7 +55,7 @@ def judge(made: MadeContent, checks: list[CheckProvider], purse: Purse) -> dict[
                 "title": brief.title,
                 "script": brief.script,
                 "scenes": [s.model_dump() for s in brief.scenes],
-                "shown": shown_texts(board) if (board := storyboard_of(made)) else [],
+                "shown": shown_texts(board) if (board := made.storyboard()) else [],
                 "hashtags": brief.hashtags,
                 "description": brief.description,
                 "sources": brief.sources,

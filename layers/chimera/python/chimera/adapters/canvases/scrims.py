@@ -44,11 +44,12 @@ def hold_contrast(
     for area in areas:
         grown = _grown(area, frame)
         # what is judged are real pixels, not means: a stripe that words cross is as bright as it is
-        patch = pixels[_slices(grown, margin, scale)][::4, ::4, :3].reshape(-1, 3).astype(np.float32)
+        sides = (area.x, area.y, area.x + area.width, area.y + area.height)
+        patch = pixels[_slices(sides, margin, scale)][::2, ::2, :3].reshape(-1, 3).astype(np.float32)
         if patch.size:
             need = next((share for share in _SHARES if _readable(patch, colour, share, palette.ink)), _SHARES[-1])
             wide = _slices(grown, margin, scale, ratio)
-            exact = _slices((area.x, area.y, area.x + area.width, area.y + area.height), margin, scale, ratio)
+            exact = _slices(sides, margin, scale, ratio)
             cover[wide] = np.maximum(cover[wide], need)
             least[exact] = np.maximum(least[exact], need)
     spread = 0.036 * min(frame) * scale * ratio
@@ -96,7 +97,7 @@ def _readable(patch: Any, base: Any, share: float, ink: str) -> bool:
     luminance = _luminance(mixed)
     text = float(_luminance(np.array([rgb(ink)[::-1]], np.float32))[0])
     dark = text > 0.4
-    worst = float(np.quantile(luminance, 0.985 if dark else 0.015))
+    worst = float(np.quantile(luminance, 0.99 if dark else 0.01))
     high, low = max(worst, text), min(worst, text)
     return (high + 0.05) / (low + 0.05) >= LEAST * 1.25
 
