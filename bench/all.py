@@ -14,6 +14,8 @@ ORDER = (
     ("ledger_verify.py",),
     ("render.py",),
     ("captions.py",),
+    ("alignment.py",),
+    ("loudness.py",),
     ("main_job.py",),
 )
 
