@@ -46,7 +46,9 @@ class Pen:
 
     def write(self, material: Material) -> Draft:
         """The same each time."""
-        scenes = [Scene(narration=t, visual_prompt=f"a ferry {i}", on_screen_text=s) for i, (t, s) in enumerate(self.said)]
+        scenes = [
+            Scene(narration=t, visual_prompt=f"a ferry {i}", on_screen_text=s) for i, (t, s) in enumerate(self.said)
+        ]
         info = WriterInfo(provider="offline", model="pen", prompt_version="1")
         return Draft(
             title="Why the night ferry is back", description="Night ferries.", scenes=scenes, sources=self.sources,

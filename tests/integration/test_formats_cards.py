@@ -81,7 +81,9 @@ def test_words_keep_clear_of_the_headline_above_them(tmp_path: Path) -> None:
     (card,) = make_cards(job(scene("Boats sail again.", low)), tmp_path, format="carousel")
     (_, top, _, height), (_, words_top, _, _) = card.areas
     assert words_top >= top + height + 10
-    full = HEADLINE.model_copy(update={"box": Area(x=72, y=100, width=936, height=920), "text": "Word " * 60, "lines": 12})
+    full = HEADLINE.model_copy(
+        update={"box": Area(x=72, y=100, width=936, height=920), "text": "Word " * 60, "lines": 12}
+    )
     (card,) = make_cards(job(scene("Boats sail again.", full)), tmp_path / "b", format="carousel")
     assert card.words == "" and card.dropped == ("Boats sail again.",)
 

@@ -6,6 +6,7 @@ files without a profile are read as sRGB.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ _PAD = 30.0
 _LEAST_HEIGHT = 64.0
 _DESCENT = 40.0  # what hangs below the last line of a block that fills its box
 _SOURCE_SIZE = 30
+_MATRIX = re.compile(r"^YCbCr Matrix:.*$", re.M)  # a script's colours are changed by it, and here nothing is YCbCr
 Format = Literal["image", "carousel", "thread"]
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -354,7 +356,7 @@ def bgr_of(frame: Plane, size: tuple[int, int]) -> Pixels:
 def lettered(picture: Pixels, overlay: str, *, at: float, folder: Path, fonts: Path) -> Pixels:
     """The picture with an ASS script's type at `at` seconds, in RGB from end to end."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "overlay.ass").write_text(overlay, "utf-8")
+    (folder / "overlay.ass").write_text(_MATRIX.sub("YCbCr Matrix: None", overlay), "utf-8")
     height, width = picture.shape[:2]
     stream = ffmpeg.input("pipe:0", format="rawvideo", pix_fmt="bgr24", s=f"{width}x{height}", framerate=30)
     stream = stream.filter("setpts", f"PTS+{at:.3f}/TB").filter("ass", "overlay.ass").filter("format", "bgr24")

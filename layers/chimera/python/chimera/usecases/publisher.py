@@ -21,6 +21,7 @@ from pydantic import Field
 from chimera.domain.cards import card_kinds, is_still, set_sha256
 from chimera.domain.ids import stable_id
 from chimera.domain.models import Model, PublishRequest, Receipt
+from chimera.domain.post_text import described
 from chimera.domain.publication import GRANT_TTL, State
 from chimera.errors import ChimeraError, from_cause
 from chimera.metrics import measure
@@ -372,7 +373,9 @@ def _request(event: Preflight, key: str, content: Row) -> PublishRequest:
         platform=content["platform"],
         channel_id=event.channel_id,
         title=str(brief.get("title") or content["title"] or "Untitled")[:100],
-        description=str(brief.get("description") or "")[:5000],
+        description=described(
+            str(brief.get("description") or ""), str(brief.get("title") or ""), content.get("metadata") or {}
+        ),
         tags=tags,
         scheduled_at=event.scheduled_at,
         visibility=event.visibility,

@@ -140,6 +140,7 @@ def record_verdict(made: MadeContent, content: ContentRows) -> dict[str, Any]:
             **_attempts(made),
             **_licences(made, render["sha256"]),
             **_still_post(render, brief),
+            **_told_below(made, render),
         },
     )
     measure("judge_verdicts_total", verdict=report.verdict)
@@ -158,6 +159,12 @@ def _still_post(render: dict[str, Any], brief: Brief) -> dict[str, Any]:
     if not is_still(brief.format):
         return {}
     return {"still": {name: render[name] for name in ("sha256", "posts", "post_media", "alt")}}
+
+
+def _told_below(made: MadeContent, render: dict[str, Any]) -> dict[str, Any]:
+    """What a post's description ends with: who made the pictures, as their licences ask, and the video's chapters."""
+    pictures = made.read_or_none("pictures", "pictures.json") or {}
+    return {"credits": pictures.get("credits") or [], "chapters": render.get("chapters") or []}
 
 
 def _licences(made: MadeContent, video_sha256: str) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Open collections without a key: Openverse and Wikimedia Commons; only licences that allow selling and changing are taken."""
+"""Open collections without a key: Openverse and Wikimedia Commons; only licences that allow selling and
+changing, and ask for no licence of what is made with them, are taken."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ from typing import Any
 
 from chimera.adapters.libraries.library import CANDIDATES, Library, Orientation, link, mapped, plain
 
-_SPDX = {"by": "CC-BY", "by-sa": "CC-BY-SA", "cc0": "CC0", "pdm": "Public Domain Mark"}
+# Share-alike (by-sa) is left out: it would put the whole video under its own licence.
+_SPDX = {"by": "CC-BY", "cc0": "CC0", "pdm": "Public Domain Mark"}
 
 
 class Openverse(Library):
@@ -64,7 +66,7 @@ class Commons(Library):
             name: plain(one.get("value"), 1000) for name, one in info["extmetadata"].items() if isinstance(one, dict)
         }
         licence = said.get("LicenseShortName", "")
-        if re.search(r"\b(NC|ND|fair use|GFDL)\b", licence, re.I) or said.get("Restrictions"):
+        if re.search(r"\b(NC|ND|SA|fair use|GFDL|FAL)\b", licence, re.I) or said.get("Restrictions"):
             raise ValueError("not free for every use")
         large = max(info["width"], info["height"]) > 2400 and info.get("thumburl")
         width = int(info["thumbwidth"] if large else info["width"])
