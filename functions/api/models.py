@@ -213,6 +213,7 @@ class ReviewLinks(View):
     thumbnail: str | None = None
     srt: str | None = None
     vtt: str | None = None
+    images: list[str] = Field(default=[], description="The cards of an image post, in order")
 
 
 class CheckView(View):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chimera.bootstrap import App
+from chimera.domain.cards import card_kinds
 from chimera.domain.ledger import Entry
 from chimera.domain.money import usd
 from chimera.ports import Row
@@ -99,7 +100,8 @@ def links(app: App, tenant_id: str, row: Row) -> ReviewLinks:
             name: app.media.url(files[name]["key"], expires_seconds=LINK_SECONDS)
             for name in ReviewLinks.model_fields
             if name in files
-        }
+        },
+        images=[app.media.url(files[kind]["key"], expires_seconds=LINK_SECONDS) for kind in card_kinds(files)],
     )
 
 

@@ -23,7 +23,7 @@ CONTENT_TYPES = {
 """Only files of these kinds are served."""
 HIDDEN = {"stats"}
 """Folders of the channel that are not for readers."""
-_VIDEO = re.compile(r"posts/([^/]+)/video\.mp4")
+_VIDEO = re.compile(r"posts/([^/]+)/(?:video\.mp4|card-01\.jpg)")
 PROBE_BYTES = 2
 """Players ask for the first two bytes to see whether ranges work: that is no view."""
 

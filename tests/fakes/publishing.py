@@ -111,23 +111,25 @@ class Desk:
             tx.execute("INSERT INTO tasks (id, type) VALUES (%s, 'generate_video')", (task_id,))
             tx.execute(
                 "INSERT INTO content_pipeline (id, task_id, trend_source_id, persona_id, stage, format, brief,"
-                " media, content_hash) VALUES (%s, %s, %s, %s, %s, 'video', %s, %s, %s)",
+                " media, content_hash) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 (
                     content_id,
                     task_id,
                     trend_id,
                     persona_id(self.tenant),
                     columns.get("stage", "ready"),
+                    columns.get("format", "video"),
                     Jsonb(brief),
                     Jsonb({"video": video, "manifest": "not/for/platforms.json"}),
                     content_hash,
                 ),
             )
-            tx.execute(
-                "INSERT INTO video_metadata (id, content_id, title, duration_seconds, width, height, fps,"
-                " file_size_bytes, sha256, video_url) VALUES (%s, %s, 't', 41.5, 1080, 1920, 30, 1000, encode(sha256(decode(repeat('00', 1000), 'hex')), 'hex'), 's3://x')",
-                (new_id(), content_id),
-            )
+            if columns.get("format", "video") == "video":
+                tx.execute(
+                    "INSERT INTO video_metadata (id, content_id, title, duration_seconds, width, height, fps,"
+                    " file_size_bytes, sha256, video_url) VALUES (%s, %s, 't', 41.5, 1080, 1920, 30, 1000, encode(sha256(decode(repeat('00', 1000), 'hex')), 'hex'), 's3://x')",
+                    (new_id(), content_id),
+                )
             if verdict and content_hash:
                 self.judge(tx, content_id, verdict, content_hash)
         return content_id

@@ -45,8 +45,8 @@ def test_sigterm_loses_no_finished_segment_and_sigkill_none_that_was_kept(cloud:
     assert third.end() == 0, third.err
     done = report(cloud, "render.json")
     assert third.restored >= len(kept) + len(second.kept)
-    assert done["segments_reused"] == third.restored and done["segments_total"] == 9
-    assert len(third.kept) == 9 - third.restored
+    assert done["segments_reused"] == third.restored and done["segments_total"] == 17
+    assert len(third.kept) == 17 - third.restored
     assert not (set(first.kept) | set(second.kept)) & set(third.kept), "nothing that was kept is rendered again"
     (draw,) = cloud.allowances.draws(cloud.request_id)
     assert draw.state == "CORRECTED" and 0 < draw.charged_micros < step_worst_case("render", 700)

@@ -304,6 +304,19 @@ def test_windows_on_cards_and_colours(vendors: PictureVendors, tmp_path: Path) -
     assert scenes[1]["provider"] == "cards" and "window" in scenes[1]["refused"][-1]
 
 
+def test_a_card_stands_in_its_window_too(vendors: PictureVendors, tmp_path: Path) -> None:
+    board = storyboard(
+        {"want": "card", "window": {"x": 140, "y": 260, "width": 800, "height": 600}, "ground": "accent"}, {"want": "card"}
+    )
+    scenes = Studio(vendors).run(content(tmp_path, storyboard=board))["scenes"]
+    picture = cv2.imread(str(made_file(tmp_path, scenes[0], "image")))
+    around, inside = picture[-40:-4].reshape(-1, 3), picture[picture.shape[0] // 3, 100:200]
+    assert np.ptp(around, axis=0).max() <= 2, "the ground is one colour"
+    assert np.abs(inside.astype(int) - around[0]).max() > 20
+    plain = cv2.imread(str(made_file(tmp_path, scenes[1], "image")))
+    assert plain.shape == picture.shape
+
+
 def test_answers_are_small_and_the_file_is_json(vendors: PictureVendors, tmp_path: Path) -> None:
     made = content(tmp_path)
     result = Studio(vendors).run(made)

@@ -120,10 +120,8 @@ def test_every_frame_is_there_once_at_its_time_and_the_sound_is_as_long(tmp_path
         times = [float((f.pts or 0) * video.time_base) for f in container.decode(video=0)]
         lasts = float(video.duration * video.time_base), float(sound.duration * (sound.time_base or 0))
     assert times == pytest.approx([n / 30 for n in range(4 * 21)], abs=1e-4)
-    assert lasts == (
-        pytest.approx(result.duration_seconds, abs=1e-3),
-        pytest.approx(result.duration_seconds, abs=1 / 30),
-    )
+    assert lasts[0] == pytest.approx(result.duration_seconds, abs=1e-3)
+    assert lasts[1] == pytest.approx(result.duration_seconds, abs=1 / 30)
     assert result.segments_total == 6, "a cut has no way in"
 
 
@@ -311,7 +309,7 @@ def test_captions_may_be_a_track_and_markers_are_chapters(tmp_path: Path) -> Non
         assert track.codec_context.name == "mov_text" and track.language == "deu"
         assert bool(track.disposition & type(track.disposition).default)
         told = b"".join(bytes(p) for p in container.demux(track) if p.size)
-        chapters = [(float(c["start"] * c["time_base"]), c["metadata"]["title"]) for c in container.chapters()]
+        chapters = [(float(c["start"] * (c["time_base"] or 0)), c["metadata"]["title"]) for c in container.chapters()]
     assert b"Dies ist" in told
     assert chapters == [(0.0, "Eins; = #1\\ a"), (1.5, "Zwei [x]")], (
         "all but a backslash at the end, which FFmpeg cannot read"

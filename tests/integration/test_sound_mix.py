@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -394,3 +395,23 @@ def test_sound_needs_no_more_memory_for_a_longer_video(tmp_path: Path) -> None:
         assert found.integrated == pytest.approx(-14, abs=0.5)
         assert sorted(p.name for p in tmp_path.iterdir()) == ["sound.m4a", "voice.wav"], "no scratch file is left"
     assert peaks[1] - peaks[0] < 8, peaks
+
+
+def test_a_sound_is_made_once_and_again_when_what_it_is_made_of_changes(tmp_path: Path) -> None:
+    voice = write_wav(tmp_path / "voice.wav", tone(1.0)[:, 0])
+    scene = RenderScene(narration="Hm", audio=voice, layers=())
+    job = RenderJob(title="T", scenes=(scene,), height="360p", fps=24, music="calm")
+    folder = tmp_path / "sound"
+    path, found, used = sound.kept(make_plan(job, "x264").timeline, folder)
+    made = path.read_bytes()
+    other_text = job.model_copy(update={"title": "Another"})
+    os.utime(path, ns=(1, 1))
+    assert sound.kept(make_plan(other_text, "x264").timeline, folder) == (path, found, used)
+    assert path.read_bytes() == made and len(list(folder.iterdir())) == 2
+    path.with_suffix(".json").write_text("{")  # cut off by a crash
+    assert sound.kept(make_plan(job, "x264").timeline, folder) == (path, found, used)
+    write_wav(voice, tone(1.0, 300.0)[:, 0])
+    assert sound.kept(make_plan(job, "x264").timeline, folder)[0] != path
+    for seed in range(1, 5):
+        latest, *_ = sound.kept(make_plan(job.model_copy(update={"seed": seed}), "x264").timeline, folder)
+    assert len(list(folder.glob("*.m4a"))) == len(list(folder.glob("*.json"))) == 4 and latest.exists()

@@ -107,4 +107,4 @@ def test_ten_minutes(tmp_path: Path, evidence: Callable[[dict[str, Any]], None])
     assert len(light) == round(result.duration_seconds * FPS)
     assert len(changes) == 199 and len(heard) == 200
     assert np.abs(off).max() <= 1 / FPS and abs(off[-1] - off[0]) <= 0.005
-    assert long - short <= 60
+    assert long - short <= 100, "sound alone, held whole, would be 1,400 MB more"

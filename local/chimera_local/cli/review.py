@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from chimera.domain.cards import card_kinds
 from chimera.settings import get_settings
 from chimera.usecases.review import Decide, decide, view
 from chimera_local.cli import emit, who
@@ -46,7 +47,9 @@ def show(review_id: str, as_json: bool) -> int:
         lines.append(f"Why        {value['reason']}")
     content = value.get("content")
     if content:
-        lines += [f"Title      {content['title']}", f"Video      {content['video']}"]
+        lines.append(f"Title      {content['title']}")
+        lines += [f"Image      {path}" for path in content["images"]] or [f"Video      {content['video']}"]
+        lines += ["", *content["posts"]] if content["posts"] else []
         lines += ["", content["script"] or "", ""]
         for check in content["checks"]:
             mark = {True: "passed", False: "FAILED", None: "NOT ANSWERED"}[check["passed"]]
@@ -68,6 +71,8 @@ def details(w: World, review_id: str) -> dict[str, Any]:
             "script": row["script"],
             "sources": row["brief"].get("sources", []),
             "video": w.app.media.url(key).removeprefix("file://") if key else None,
+            "images": [w.app.media.url(row["media"][k]).removeprefix("file://") for k in card_kinds(row["media"] or {})],
+            "posts": ((row["metadata"] or {}).get("still") or {}).get("posts", []),
             "checks": report["checks"] if report else [],
             "verdict": report["verdict"] if report else None,
         }

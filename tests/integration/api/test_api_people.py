@@ -38,7 +38,7 @@ def test_a_review_has_all_there_is_to_look_at_but_the_token(api: Any, new_tenant
     assert told.body["subject_hash"] == CONTENT_HASH
     assert (told.body["title"], told.body["script"]) == ("Solar roofs", "Roofs make power.")
     assert told.body["report"]["checks"][0]["evidence"] == "no source"
-    assert set(told.body["links"]) == {"video", "thumbnail", "srt", "vtt"}
+    assert set(told.body["links"]) == {"video", "thumbnail", "srt", "vtt", "images"}
     assert told.body["links"]["video"].startswith(("file:", "http"))
     assert api("GET", f"/v1/reviews/{row['id']}", tenant=new_tenant()).code == "NOT_FOUND"
 

@@ -57,21 +57,21 @@ def join(
     out: Path,
     extras: Extras | None = None,
 ) -> None:
-    """Joins segments and sound, index in front (faststart), atomically.
+    """Joins segments and sound, index in front (faststart), atomically; `folder` is for lists and notes.
 
-    `segments` lie in `folder` and are named by us, so the list holds no text from outside. Their exact `seconds` are
-    given: an MP4's own duration is rounded to milliseconds, which would shift the frames behind each join.
+    Segments are named by us, so the list holds no text from outside. Their exact `seconds` are given: an MP4's own
+    duration is rounded to milliseconds, which would shift the frames behind each join.
     """
     more = extras or Extras()
-    listing = "ffconcat version 1.0\n" + "".join(
-        f"file {path.name}\nduration {length:.6f}\n" for path, length in zip(segments, seconds, strict=True)
+    (folder / "segments.ffconcat").write_text(
+        "ffconcat version 1.0\n"
+        + "".join(
+            f"file {_relative(path, folder)}\nduration {length:.6f}\n"
+            for path, length in zip(segments, seconds, strict=True)
+        ),
+        "ascii",
     )
-    # beside the sound, in this render's own folder: two renders may share the segments
-    inputs = [_relative(sound.with_name("segments.ffconcat"), folder), _relative(sound, folder)]
-    sound.with_name("segments.ffconcat").write_text(
-        listing.replace("file ", f"file {_relative(folder, sound.parent)}/"), "ascii"
-    )
-    options = ["-f", "concat", "-safe", "0", "-i", inputs[0], "-i", inputs[1]]
+    options = ["-f", "concat", "-safe", "0", "-i", "segments.ffconcat", "-i", _relative(sound, folder)]
     maps = ["-map", "0:v", "-map", "1:a"]
     tags: list[str] = []
     count = 2
@@ -83,9 +83,8 @@ def join(
         count += 1
     chapters = "-1"
     if more.chapters:
-        notes = sound.with_name("chapters.txt")
-        notes.write_text(chapters_file(more.chapters, sum(seconds)), "utf-8")
-        options += ["-f", "ffmetadata", "-i", _relative(notes, folder)]
+        (folder / "chapters.txt").write_text(chapters_file(more.chapters, sum(seconds)), "utf-8")
+        options += ["-f", "ffmetadata", "-i", "chapters.txt"]
         chapters = str(count)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp.mp4")
     command = [

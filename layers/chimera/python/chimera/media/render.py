@@ -76,12 +76,12 @@ def render(
             checkpoints.restore([path.name for path in paths if not path.exists()], segments_dir)
         reused = sum(path.exists() for path in paths)
         with tempfile.TemporaryDirectory(prefix="render-", dir=work_dir) as scratch:
-            loudness, music = _make(plan, paths, Path(scratch), fonts, progress, checkpoints)
+            heard, loudness, music = _make(plan, paths, Path(scratch), fonts, progress, checkpoints)
             srt, vtt, ass_path = write_captions(plan, work_dir)
             video = work_dir / "video.mp4"
             joining.join(
-                paths, [segment.frames / job.fps for segment in plan.segments], Path(scratch) / "sound.m4a",
-                folder=segments_dir, out=video, extras=_extras(plan, srt),
+                paths, [segment.frames / job.fps for segment in plan.segments], heard,
+                folder=Path(scratch), out=video, extras=_extras(plan, srt),
             )  # fmt: skip
             progress(0.97)
             stills = make_thumbnails(plan, Path(scratch), fonts, work_dir)
@@ -111,7 +111,7 @@ def render(
 
 def _make(
     plan: Plan, paths: list[Path], scratch: Path, fonts: Path, progress: Progress, checkpoints: Checkpoints | None
-) -> tuple[audio.Loudness, tuple[SoundUse, ...]]:
+) -> tuple[Path, audio.Loudness, tuple[SoundUse, ...]]:
     """Encodes the missing segments and the sound. An encoder uses two cores, so half as many run at a time."""
     missing = [(s, path) for s, path in zip(plan.segments, paths, strict=True) if not path.exists()]
     workers = max(_cores() // 2, 1)
@@ -142,7 +142,7 @@ def _make(
 
     pool = ThreadPoolExecutor(max_workers=workers + 1, thread_name_prefix="segment")
     try:
-        heard = pool.submit(sound.make, plan.timeline, scratch / "sound.m4a")
+        heard = pool.submit(sound.kept, plan.timeline, scratch.parent / "sound")
         lanes: list[Future[Any]] = [pool.submit(_each, make_segment, part) for part in _shared(missing, workers)]
         done, _ = wait([heard, *lanes], return_when=FIRST_EXCEPTION)
         for future in done:

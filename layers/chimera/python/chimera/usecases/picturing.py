@@ -185,28 +185,49 @@ class _Painting:
         look = self._looks[ask.index] if self._looks else None
         painter, path = self._job.painter, self._folder / f"{ask.name}.png"
         try:
-            self._paint(painter, ask, path)
+            self._paint_card(painter, ask, path)
         except ChimeraError as error:
             if painter is self._job.spare or error.code in ENDS_THE_STEP:
                 raise
             self._finder.no(ask, f"{painter.name}: {error.code}: {error.message}")
             painter, look = self._job.spare, None
-            self._paint(painter, ask, path)
+            self._paint_card(painter, ask, path)
         return {
             "image": path.name, "provider": painter.name, "model": getattr(painter, "model", painter.name),
             **terms_of(painter), "family": look.name if look else "", "phash": f"{_hash(path):016x}", "prompt": ask.prompt,
             "fit": None,
         }  # fmt: skip
 
-    def _paint(self, painter: Any, ask: PictureAsk, path: Path, *, wish: PictureWish | None = None) -> None:
+    def _paint_card(self, painter: Any, ask: PictureAsk, path: Path) -> None:
+        """The scene's card; where the template gives it a window, painted for that and set on the window's ground."""
+        from chimera.media.windows import set_into, window_box
+
+        if ask.wish is None or ask.wish.window is None:
+            self._paint(painter, ask, path)
+            return
+        try:
+            box = window_box(ask.wish.window, ask.wish.corner, self._size, margin=True)
+        except ChimeraError as error:
+            self._finder.no(ask, f"{painter.name}: {error.message}")
+            self._paint(painter, ask, path)
+            return
+        inner = self._folder / f"inner-{ask.name}.png"
+        self._paint(painter, ask, inner, size=(box.width, box.height))
+        set_into(self._ground(ask), inner, box, path)
+
+    def _paint(
+        self, painter: Any, ask: PictureAsk, path: Path, *,
+        wish: PictureWish | None = None, size: tuple[int, int] | None = None,
+    ) -> None:  # fmt: skip
+        """`wish`: instead of the scene's; `size`: a window's, in which no type stands."""
         job = self._job
         more: dict[str, Any] = {}
         if hasattr(painter, "looks"):
             look = self._looks[ask.index] if self._looks and wish is None else None
-            more = {"wish": wish or ask.wish, "look": look, "type_areas": ask.areas}
+            more = {"wish": wish or ask.wish, "look": look, "type_areas": ask.areas if size is None else ()}
         painter.paint(
             ask.spec, index=ask.index, count=len(job.asked.asks) if job.asked.outro else len(job.asked.asks) + 1,
-            title=job.asked.title, seed=job.seed, size=self._size, theme=job.asked.theme, out_png=path, **more,
+            title=job.asked.title, seed=job.seed, size=size or self._size, theme=job.asked.theme, out_png=path, **more,
         )  # fmt: skip
 
     def _ground(self, ask: PictureAsk) -> Path:

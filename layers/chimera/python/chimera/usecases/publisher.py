@@ -363,8 +363,9 @@ def _require_licences(content: Row) -> None:
 
 
 def _request(event: Preflight, key: str, content: Row) -> PublishRequest:
-    brief, video = content["brief"], content["video"]
+    brief = content["brief"]
     format = str(brief.get("format") or "video")
+    video = None if is_still(format) else content["video"]
     still = ((content.get("metadata") or {}).get("still") or {}) if is_still(format) else {}
     kinds = card_kinds(content["media"]) if is_still(format) else MEDIA_KINDS
     tags = [str(tag).lstrip("#") for tag in brief.get("hashtags", [])]

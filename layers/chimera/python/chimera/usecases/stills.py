@@ -178,7 +178,7 @@ def _thread(brief: Brief, platform: str) -> Thread:
             made_with,
         ]
     return cut_thread(
-        [scene.narration for scene in brief.scenes],
+        [clean(scene.narration) for scene in brief.scenes],
         title=brief.title,
         closing="\n".join(closing),
         platform=platform,

@@ -337,19 +337,18 @@ def _article(post: Post) -> str:
     )
 
 
-def _image(post: Post, folder: str, name: str, alt: str, *, lazy: bool) -> str:
+def _image(post: Post, folder: str, name: str, alt: str) -> str:
     shape = f' width="{post.width}" height="{post.height}"' if post.width and post.height else ""
-    later = ' loading="lazy"' if lazy else ""
-    return f'<img src="{folder}/{name}" alt="{html.escape(clean(alt))}"{shape}{later}>'
+    return f'<img src="{folder}/{name}" alt="{html.escape(clean(alt))}"{shape} loading="lazy">'
 
 
 def _cards(post: Post, folder: str) -> str:
     """One picture, or several side by side that snap into place when swiped; arrow keys move them too."""
     cards = post.cards
     if len(cards) == 1:
-        return _image(post, folder, *cards[0], lazy=False)
+        return _image(post, folder, *cards[0])
     figures = "\n".join(
-        f"<figure>{_image(post, folder, name, alt, lazy=place > 1)}<figcaption>{place} / {len(cards)}</figcaption></figure>"
+        f"<figure>{_image(post, folder, name, alt)}<figcaption>{place} / {len(cards)}</figcaption></figure>"
         for place, (name, alt) in enumerate(cards, 1)
     )
     label = html.escape(f"{len(cards)} cards, swipe or scroll sideways")
@@ -362,6 +361,6 @@ def _thread(post: Post, folder: str) -> str:
     items = []
     for text, kind in zip(post.posts, [*post.post_media, *[""] * len(post.posts)], strict=False):
         name = card_name(kind) if kind else ""
-        picture = f"\n{_image(post, folder, name, known[name], lazy=True)}" if name in known else ""
+        picture = f"\n{_image(post, folder, name, known[name])}" if name in known else ""
         items.append(f'<li dir="auto">{html.escape(clean(text))}{picture}</li>')
     return f'<ol class="thread">\n{chr(10).join(items)}\n</ol>'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chimera.adapters.postgres.audit import audit
 from chimera.adapters.postgres.database import Database, Row
+from chimera.domain.ids import is_uuid
 from chimera.domain.models import BrandGuidelines, Persona
 from chimera.errors import ChimeraError
 
@@ -17,10 +18,12 @@ class PostgresPersonas:
 
     def get(self, persona_id: str) -> Persona:
         """The persona; `NOT_FOUND` if this tenant has none of that id."""
-        with self._db.transaction(self._tenant) as tx:
-            row = tx.execute("SELECT * FROM personas WHERE id = %s", (persona_id,)).fetchone()
+        row = None
+        if is_uuid(persona_id):
+            with self._db.transaction(self._tenant) as tx:
+                row = tx.execute("SELECT * FROM personas WHERE id = %s", (persona_id,)).fetchone()
         if row is None:
-            raise ChimeraError("NOT_FOUND", f"no persona {persona_id!r}", {"persona_id": persona_id})
+            raise ChimeraError("NOT_FOUND", f"no persona {persona_id[:100]!r}", {"persona_id": persona_id[:100]})
         return _persona(row)
 
     def all(self) -> list[Persona]:
