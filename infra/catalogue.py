@@ -42,6 +42,7 @@ Kind = Literal[
     "pictures",
     "video",
     "captions",
+    "images",
     "reports",
     "costs",
     "publish",
@@ -168,7 +169,7 @@ CATALOGUE: tuple[Function, ...] = (
            hot_writes=SPENDS),
     remembers("record_verdict", "judge", memory=1024, reads=("brief", "reports", "audio", "pictures", "costs")),
     # people: what is put before them and what they decided
-    remembers("prepare_review", "people", reads=("brief", "video", "captions", "reports")),
+    remembers("prepare_review", "people", reads=("brief", "video", "captions", "images", "reports")),
     remembers("prepare_approval", "people"),
     remembers("request_review", "people", answers=("creation",)),
     remembers("request_approval", "people", answers=("creation",)),
@@ -178,7 +179,7 @@ CATALOGUE: tuple[Function, ...] = (
     remembers("preflight", "publisher", writes=("publish",)),
     remembers("grant", "publisher", signs=("grant",)),
     remembers("claim_publication", "publisher", verifies=("grant",), hot_reads=LOOKS),
-    thinks("publish", "publisher", memory=1024, seconds=120, reads=("publish", "video", "captions"),
+    thinks("publish", "publisher", memory=1024, seconds=120, reads=("publish", "video", "captions", "images"),
            writes=("publish",), verifies=("grant",), asks=("platforms",), hot_reads=LOOKS),
     thinks("find_post", "publisher", seconds=120, reads=("publish",), asks=("platforms",)),
     remembers("record_receipt", "publisher"),
@@ -190,7 +191,7 @@ CATALOGUE: tuple[Function, ...] = (
     remembers("record_engagement", "analyst"),
     remembers("start_measuring", "analyst", starts=("analytics",)),
     # the way in; what is about money goes to a second function of the same code, which has the CFO's rights
-    remembers("api", "people", memory=1024, seconds=29, reads=("video", "captions", "reports", "health"),
+    remembers("api", "people", memory=1024, seconds=29, reads=("video", "captions", "images", "reports", "health"),
               verifies=("cfo", "seal"), anchors="reads", starts=("supervisor", "research"), watches=MACHINES,
               answers=("creation",), hot_reads=("control", "budget"), hot_writes=("control",), snap_start=True),
     remembers("api_money", "cfo", folder="api", memory=1024, seconds=29, signs=("cfo",), verifies=("seal",),
@@ -200,8 +201,8 @@ CATALOGUE: tuple[Function, ...] = (
 )  # fmt: skip
 
 BY_NAME = {function.name: function for function in CATALOGUE}
-RENDER_READS: tuple[Kind, ...] = ("brief", "audio", "pictures", "reports", "video", "captions", "costs")
-RENDER_WRITES: tuple[Kind, ...] = ("video", "captions", "reports", "costs")
+RENDER_READS: tuple[Kind, ...] = ("brief", "audio", "pictures", "reports", "video", "captions", "images", "costs")
+RENDER_WRITES: tuple[Kind, ...] = ("video", "captions", "images", "reports", "costs")
 
 
 def folders() -> frozenset[str]:

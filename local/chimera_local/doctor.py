@@ -27,13 +27,15 @@ LOW_DISK_BYTES = 2_000_000_000
 TOO_LITTLE_DISK_BYTES = 500_000_000
 REACH_SECONDS = 1.0
 KEYS = {
-    "OPENAI_API_KEY": "writer, voice, pictures and moderation by OpenAI",
+    "OPENAI_API_KEY": "voices and generated pictures by OpenAI, paid; for a persona that names them",
     "ANTHROPIC_API_KEY": "a writer by Anthropic, as first choice or as fallback",
-    "ELEVENLABS_API_KEY": "voices by ElevenLabs",
-    "RUNWAY_API_KEY": "video pictures by Runway",
-    "PEXELS_API_KEY": "stock pictures and footage by Pexels",
-    "PIXABAY_API_KEY": "stock pictures and footage by Pixabay",
-    "UNSPLASH_API_KEY": "stock pictures by Unsplash",
+    "ELEVENLABS_API_KEY": "voices by ElevenLabs, paid; for a persona that names them",
+    "AWS_ACCESS_KEY_ID": "voices by Amazon Polly, paid, together with AWS_SECRET_ACCESS_KEY; for a persona that names them",
+    "AWS_SECRET_ACCESS_KEY": "voices by Amazon Polly, together with AWS_ACCESS_KEY_ID",
+    "RUNWAY_API_KEY": "generated footage by Runway, paid; for a persona that names it",
+    "PEXELS_API_KEY": "stock photos and footage by Pexels, free; for a persona with `pexels` in its libraries",
+    "PIXABAY_API_KEY": "stock photos and footage by Pixabay, free; for a persona with `pixabay` in its libraries",
+    "UNSPLASH_API_KEY": "stock photos by Unsplash, free; for a persona with `unsplash` in its libraries",
     "YOUTUBE_CLIENT_SECRET": "publishing to YouTube",
     "YOUTUBE_API_KEY": "trends from YouTube",
 }
@@ -59,7 +61,10 @@ def report(settings: Settings) -> list[Finding]:
         _looked("ffmpeg", _ffmpeg),
         _looked("voice", _espeak),
         _looked("fonts", _fonts),
-        _looked("pictures", lambda: _pictures(settings)),
+        _looked("voices", lambda: _offered(settings, "voices")),
+        _looked("pictures", lambda: _offered(settings, "canvases")),
+        _looked("libraries", lambda: _offered(settings, "libraries")),
+        _looked("templates", _templates),
         _home(home),
         _disk(home),
         _looked("database", lambda: _postgres(home)),
@@ -117,15 +122,52 @@ def _fonts() -> Finding:
     ]
     if lacking:
         return Finding("fonts", "error", f"font packages without files: {', '.join(lacking)}")
-    return Finding("fonts", "ok", "Montserrat, Inter and Roboto, bundled")
+    from chimera.media.fonts import EMOJI, SCRIPTS, font_file
+
+    more = []
+    for family in SCRIPTS:
+        try:
+            font_file(family)
+        except ChimeraError:
+            continue
+        more.append("emoji" if family == EMOJI else family)
+    lacks = "; Chinese, Japanese and Korean: a font of the system, or `pip install noto-cjk-sans-jp-bold`"
+    detail = "Montserrat, Inter and Roboto, bundled" + (f"; {', '.join(more)}" if more else "")
+    return Finding("fonts", "ok", detail + ("" if any("CJK" in name for name in more) else lacks))
 
 
-def _pictures(settings: Settings) -> Finding:
+def _offered(settings: Settings, kind: str) -> Finding:
+    """The providers of a kind: those that work now, and the keys of the others."""
+    name = "pictures" if kind == "canvases" else kind
     try:
-        found = sorted(providers("canvases", ProviderContext(settings=settings)))
+        found = providers(kind, ProviderContext(settings=settings))
     except ChimeraError as error:
-        return Finding("pictures", "error", error.message)
-    return Finding("pictures", "ok" if found else "error", ", ".join(found) or "no canvas is installed")
+        return Finding(name, "error", error.message)
+    waiting = {
+        one: lacking
+        for one, provider in sorted(found.items())
+        if (lacking := [key for key in needed_keys(provider) if key not in keys_present(needed_keys(provider))])
+    }
+    ready = ", ".join(one for one in sorted(found) if one not in waiting)
+    with_keys = ", ".join(f"{one} ({' and '.join(keys)})" for one, keys in waiting.items())
+    detail = "; ".join(part for part in (ready, with_keys and f"with a key: {with_keys}") if part)
+    return Finding(name, "ok" if ready else "error", detail or f"no provider of {name} is installed")
+
+
+def needed_keys(provider: object) -> tuple[str, ...]:
+    """The variables of the keys that a provider needs: its `needs_keys`, or a library's one `secret`."""
+    secret = getattr(provider, "secret", "")
+    return tuple(getattr(provider, "needs_keys", ())) or ((secret,) if isinstance(secret, str) and secret else ())
+
+
+def _templates() -> Finding:
+    from chimera.plugins.loader import template_folders
+    from chimera.templates.shelves import BUILTIN
+
+    names = sorted(path.parent.name for path in BUILTIN.glob("*/template.yaml"))
+    more = [name for name, _ in template_folders()]
+    detail = f"{len(names)} built in: {', '.join(names)}" + (f"; from plugins: {', '.join(more)}" if more else "")
+    return Finding("templates", "ok" if names else "error", detail)
 
 
 def _existing(path: Path) -> Path:
@@ -222,7 +264,7 @@ class _Reachability:
 def _keys(settings: Settings) -> list[Finding]:
     """Each optional key: whether it is set, and whether anything installed would use it.
 
-    A provider that needs keys names them in its attribute `needs_keys`.
+    A provider that needs keys names them in its attribute `needs_keys`, a library in `secret`.
     """
     users: dict[str, list[str]] = {}
     broken: list[Finding] = []
@@ -240,8 +282,8 @@ def _keys(settings: Settings) -> list[Finding]:
         except (ChimeraError, ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
             broken.append(Finding(f"plugin ({kind})", "error", f"{factory!r} cannot be made: {error}"[:300]))
             continue
-        for key in getattr(provider, "needs_keys", ()):
-            users.setdefault(key, []).append(provider.name)
+        for key in needed_keys(provider):
+            users.setdefault(key, []).append(f"{kind}: {provider.name}")
     names = [*KEYS, *sorted(set(users) - set(KEYS))]
     present = keys_present(names)
     found = []

@@ -207,7 +207,7 @@ def test_a_job_draws_from_its_allowance_and_touches_its_own_kinds(profile: Profi
     (role,) = [r["Properties"] for id, r in profile.every("AWS::IAM::Role") if id.startswith("jobsrenderrole")]
     found = [s for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]]
     written = {flat(r).rsplit("/", 2)[-2] for s in found if s.get("Sid") == "WriteMedia" for r in listed(s["Resource"])}
-    assert written == {"video", "captions", "reports", "costs"}
+    assert written == {"video", "captions", "images", "reports", "costs"}
     keys = {
         k
         for s in found

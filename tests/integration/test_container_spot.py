@@ -59,7 +59,7 @@ def test_sigterm_loses_no_finished_segment_and_sigkill_none_that_was_kept(cloud:
         cloud.s3.delete_object(Bucket=BUCKET, Key=key)
     whole = cloud.start("render", 5)
     assert whole.end() == 0, whole.err
-    assert whole.restored == 0 and len(whole.kept) == 9
+    assert whole.restored == 0 and len(whole.kept) == 17
     assert report(cloud, "render.json")["sha256"] == done["sha256"], "the video is the same, byte for byte"
 
 

@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 import pytest
 
+from chimera.adapters.canvases.cards import CardCanvas
 from chimera.errors import ChimeraError
 from chimera.media.card_checks import text_contrast
 from chimera.media.cards import SMALLEST_WORDS, make_cards, write_jpeg
 from chimera.media.layers import Area, CaptionLook, KineticLayer, NumberLayer, ShapeLayer, SourcesLayer, TextLayer
-from chimera.media.models import RenderJob, RenderScene, Theme
+from chimera.media.models import RenderJob, RenderScene, SceneSpec, Theme
 from chimera.media.theme import rgb
+from chimera.templates.storyboard import PictureWish
 
 THEME = Theme(background="#101820", surface="#1b2a38", accent="#ff6b4a", highlight="#5ac8ff")
 WORDS = Area(x=72, y=820, width=936, height=190)
@@ -141,3 +143,13 @@ def test_a_broken_picture_is_said_and_a_large_file_is_made_smaller(tmp_path: Pat
     with pytest.raises(ChimeraError) as caught:
         write_jpeg(tmp_path / "d.jpg", noise, most_bytes=10_000)
     assert caught.value.code == "FILE_TOO_LARGE" and not (tmp_path / "d.jpg").exists()
+
+
+@pytest.mark.parametrize("size", [(350, 212), (348, 220), (200, 330), (900, 330)])
+def test_a_card_for_a_window_fills_all_of_it(tmp_path: Path, size: tuple[int, int]) -> None:
+    wish, path = PictureWish(want="photo"), tmp_path / "window.png"
+    CardCanvas().paint(
+        SceneSpec(narration="x"), index=2, count=5, title="T", seed=5, size=size, out_png=path, wish=wish, type_areas=[]
+    )
+    brightest = pixels(path).max(axis=2)
+    assert int((brightest.max(axis=1) < 12).sum()) == 0 and int((brightest.max(axis=0) < 12).sum()) == 0

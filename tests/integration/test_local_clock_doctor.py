@@ -55,16 +55,33 @@ def test_the_doctor_names_what_is_there_and_what_is_not(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-not-shown")
-    monkeypatch.delenv("ELEVENLABS_API_KEY", raising=False)
+    for name in ("ELEVENLABS_API_KEY", "PEXELS_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
     closed = "http://127.0.0.1:9"
     settings = Settings(home=tmp_path / "new", hackernews_url=silent, wikimedia_url=closed, google_trends_url=closed)
     found: dict[str, Finding] = {finding.name: finding for finding in report(settings)}
-    for name in ("python", "ffmpeg", "voice", "fonts", "home", "database", "engine"):
+    for name in (
+        "python",
+        "ffmpeg",
+        "voice",
+        "fonts",
+        "voices",
+        "libraries",
+        "templates",
+        "home",
+        "database",
+        "engine",
+    ):
         assert found[name].status == "ok", found[name]
     for name in ("Hacker News", "Wikipedia pageviews", "Google Trends"):
         assert found[name].status == "warning"
         assert "the bundled sample will be used" in found[name].detail
     assert found["ELEVENLABS_API_KEY"].status == "missing"
+    assert "voices: elevenlabs" in found["ELEVENLABS_API_KEY"].gives
+    assert "stock photos" in found["PEXELS_API_KEY"].gives and "libraries: pexels" in found["PEXELS_API_KEY"].gives
+    assert found["libraries"].detail.startswith("commons, openverse; with a key: pexels (PEXELS_API_KEY)")
+    assert found["voices"].detail.startswith("espeak-ng, openai, recording; with a key: elevenlabs")
+    assert "explainer" in found["templates"].detail
     assert "sk-not-shown" not in str(found)
     assert not (tmp_path / "new").exists(), "looking changes nothing"
 

@@ -306,7 +306,8 @@ def test_windows_on_cards_and_colours(vendors: PictureVendors, tmp_path: Path) -
 
 def test_a_card_stands_in_its_window_too(vendors: PictureVendors, tmp_path: Path) -> None:
     board = storyboard(
-        {"want": "card", "window": {"x": 140, "y": 260, "width": 800, "height": 600}, "ground": "accent"}, {"want": "card"}
+        {"want": "card", "window": {"x": 140, "y": 260, "width": 800, "height": 600}, "ground": "accent"},
+        {"want": "card"},
     )
     scenes = Studio(vendors).run(content(tmp_path, storyboard=board))["scenes"]
     picture = cv2.imread(str(made_file(tmp_path, scenes[0], "image")))

@@ -202,6 +202,7 @@ def test_a_word_of_400_characters_and_ten_thousand_words() -> None:
 def test_coverage_of_scripts_without_blanks_and_of_long_texts() -> None:
     assert coverage("我们今天去学校", "我们今天\n去学校") == 1.0
     assert coverage("a b c d", "a b x d") == 0.75
+    assert coverage("It is 安静 and fast", "It is安静and fast") == 1.0
     text = " ".join(f"w{i % 700}" for i in range(10_000))
     assert coverage(text, text) == 1.0
     assert coverage("What the fuck is this", "What the f*** is this") == 1.0

@@ -85,6 +85,15 @@ def test_a_task_that_never_became_content_is_a_failure_not_nothing_to_make() -> 
     assert "not connected" in runs.summary["error"]["message"]
 
 
+def test_what_broke_while_it_was_opened_is_a_failure_although_a_stop_was_asked_for() -> None:
+    opened = {**READY, "stage": "brief"}
+    runs = Runs(stop_at="judge")
+    assert end(runs, Content(opened), items=[refused("INTERNAL")]) == "failed"
+    assert runs.summary["error"]["code"] == "INTERNAL"
+    rejected = {**READY, "stage": "failed", "metadata": {"rejected": True}}
+    assert end(Runs(stop_at="judge"), Content(rejected), items=[refused("POLICY_VIOLATION")]) == "rejected"
+
+
 def test_nothing_planned_is_a_rejection() -> None:
     runs = Runs()
     assert end(runs, Content()) == "rejected"

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from chimera.adapters.writers.own_script import MOST_SCENES, OwnScriptWriter
 from chimera.domain.models import Material, PersonalityProfile, Trend
-from chimera.domain.options import OwnMaterial
+from chimera.domain.options import OwnMaterial, RunOptions
 from chimera.errors import ChimeraError
 from chimera.media.text import clean
 from chimera.usecases.director import check_script
@@ -58,3 +59,23 @@ def test_one_word_and_five_thousand_characters() -> None:
 def test_material_says_something_and_only_once(given_: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="material"):
         OwnMaterial.model_validate(given_)
+
+
+def test_a_script_of_the_full_length_fits_the_brief() -> None:
+    """The empty lines between scenes are not the person's characters."""
+    for sentence in ("The quick brown fox jumps over the lazy dog. ", "挪威在今年推出了第一艘电动渡轮。"):
+        script = (sentence * 200)[:5000]
+        draft = OwnScriptWriter().write(material(script))
+        assert len(draft.scenes) > 5 and len(draft.script) <= 5000
+        assert "".join(draft.script.split()) == "".join(clean(script).split())
+
+
+def test_control_characters_are_left_out_and_nothing_unwritable_gets_in() -> None:
+    words = OwnMaterial(script="Hello\x00 wor\x1bld\u202e, sea\ud800.\n\nAnd\tmore.").script
+    assert words == "Hello world, sea.\n\nAnd\tmore."
+    for wrong in (
+        {"topic": "a\0b"}, {"template": "a\ud800"}, {"parameters": {"a\0": 1}}, {"parameters": {"a": "\0"}},
+        {"keywords": ["x", "\0"]}, {"persona_id": "\0"},
+    ):  # fmt: skip
+        with pytest.raises(ValidationError, match="NUL or half a surrogate"):
+            RunOptions.model_validate(wrong)

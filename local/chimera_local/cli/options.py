@@ -157,10 +157,33 @@ def _typed(value: str) -> str | int | float | bool:
 
 
 def absolute_asset(asset: str) -> str:
-    """`file:PATH` (or just a path, or `key:KEY`) with the path made absolute and there."""
+    """`file:PATH` (or just a path, or `key:KEY`) with the path made absolute and there.
+
+    A file is looked at, so that what is no picture and no footage is said before anything is begun; the files of a folder
+    are looked at when they are used, and the report says what became of them.
+    """
     if asset.startswith("key:"):
         return asset
     path = Path(asset.removeprefix("file:")).expanduser()
     if not path.exists():
         raise ChimeraError("VALIDATION_FAILED", f"--asset {asset}: there is no file or folder {path}", {"asset": asset})
-    return f"file:{path.resolve()}"
+    path = path.resolve()
+    if not path.is_dir():
+        _refuse_unusable(asset, path)
+    return f"file:{path}"
+
+
+def _refuse_unusable(asset: str, path: Path) -> None:
+    from chimera.media.own.probe import probe  # its libraries are loaded only by who brings a file
+
+    try:
+        facts = probe(path)
+    except ChimeraError as error:
+        raise ChimeraError(error.code, f"--asset {asset}: {error.message}", {**error.details, "asset": asset}) from None
+    if facts.kind == "sound":
+        raise ChimeraError(
+            "VALIDATION_FAILED",
+            f"--asset {asset}: got sound ({facts.container}), expected pictures or footage; a persona can speak with"
+            " a recording of yours, and --music takes music",
+            {"asset": asset},
+        )

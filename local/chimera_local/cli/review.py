@@ -71,7 +71,9 @@ def details(w: World, review_id: str) -> dict[str, Any]:
             "script": row["script"],
             "sources": row["brief"].get("sources", []),
             "video": w.app.media.url(key).removeprefix("file://") if key else None,
-            "images": [w.app.media.url(row["media"][k]).removeprefix("file://") for k in card_kinds(row["media"] or {})],
+            "images": [
+                w.app.media.url(row["media"][k]).removeprefix("file://") for k in card_kinds(row["media"] or {})
+            ],
             "posts": ((row["metadata"] or {}).get("still") or {}).get("posts", []),
             "checks": report["checks"] if report else [],
             "verdict": report["verdict"] if report else None,

@@ -631,7 +631,7 @@ def invalid(error: ValidationError) -> ChimeraError:
     details = {
         ".".join(str(part) for part in problem["loc"]) or "body": {
             "got": repr(problem.get("input"))[:120],
-            "expected": problem["msg"],
+            "expected": problem["msg"].removeprefix("Value error, "),
         }
         for problem in error.errors()[:20]
     }

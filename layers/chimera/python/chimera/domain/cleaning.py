@@ -46,6 +46,11 @@ _WHITESPACE = re.compile(r"\s+")
 _TRACKING = re.compile(r"(?:utm_\w+|fbclid|gclid|mc_[ce]id|igshid|ref|ref_src|cmpid|guccounter)\Z", re.IGNORECASE)
 
 
+def without_invisible(text: str) -> str:
+    """The text without control characters, halves of surrogate pairs and direction overrides; line breaks stay."""
+    return _INVISIBLE.sub("", text)
+
+
 def strip_markup(text: str) -> str:
     """The text between tags; scripts, styles and comments go with their contents. Linear in the length."""
     out: list[str] = []

@@ -16,6 +16,10 @@ RequestType = Literal["api_call", "compute", "storage", "blockchain"]
 PublicationStatus = Literal["scheduled", "publishing", "published", "failed", "unknown"]
 
 
+SCRIPT_LIMIT = 5000
+"""Characters of all that is said in one brief."""
+
+
 class Model(BaseModel):
     """Base: unknown fields are refused, instances do not change."""
 
@@ -153,7 +157,7 @@ class Brief(Model):
     format: Format = "video"
     title: str = Field(min_length=1, max_length=100)
     description: str = Field(default="", max_length=5000)
-    script: str = Field(min_length=1, max_length=5000)
+    script: str = Field(min_length=1, max_length=SCRIPT_LIMIT)
     scenes: list[Scene] = Field(min_length=1, max_length=60)
     visual_prompts: list[str] = []
     tone_guidelines: str = ""
@@ -183,8 +187,9 @@ class Draft(Model):
 
     @property
     def script(self) -> str:
-        """All that is said, scene after scene."""
-        return "\n\n".join(scene.narration for scene in self.scenes)
+        """All that is said, scene after scene; what parts them is made shorter where a brief would hold too much."""
+        said = [scene.narration for scene in self.scenes]
+        return next((whole for mark in ("\n\n", "\n") if len(whole := mark.join(said)) <= SCRIPT_LIMIT), "".join(said))
 
 
 class Snippet(Model):

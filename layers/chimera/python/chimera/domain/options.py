@@ -4,15 +4,33 @@ input.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from chimera.domain.cleaning import without_invisible
 from chimera.domain.models import Aspect, Format, Model
 
 CAPTIONS = ("", "karaoke", "pop", "box", "minimal", "off")
 MUSIC = ("", "auto", "off", "calm", "curious", "upbeat", "tense", "warm", "newsroom")
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 KEYLESS = ("hackernews", "wikipedia", "google_trends", "rss")
+
+
+def _refuse_unwritable(name: str, value: object) -> None:
+    """What no database takes: a NUL character, half a surrogate pair."""
+    if isinstance(value, str):
+        if _UNWRITABLE.search(value):
+            raise ValueError(f"{name[:40]}: got {value[:60]!r}, expected text without NUL or half a surrogate pair")
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            _refuse_unwritable(name, key)
+            _refuse_unwritable(name, inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            _refuse_unwritable(name, inner)
 
 
 class OwnMaterial(Model):
@@ -27,12 +45,17 @@ class OwnMaterial(Model):
     )
     url: str = Field(default="", max_length=2000, description="Where it comes from, cited as the source")
 
+    @field_validator("title", "text", "script", mode="before")
+    @classmethod
+    def _written(cls, words: object) -> object:
+        return without_invisible(words) if isinstance(words, str) else words
+
     @model_validator(mode="after")
     def _says_something(self) -> OwnMaterial:
         if not any(c.isalnum() for c in self.title + self.text + self.script):
-            raise ValueError("material: got no letter or digit, expected a title, a text or a script")
+            raise ValueError("material without a letter or digit; expected a title, a text or a script")
         if self.text and self.script:
-            raise ValueError("material: got a text and a script, expected one of them")
+            raise ValueError("material with a text and a script; expected one of them")
         return self
 
 
@@ -71,6 +94,15 @@ class RunOptions(Model):
     soft_captions: bool = Field(default=False, description="Captions as a track of the file, not burned in")
     mask_profanity: bool = Field(default=False, description="Stars in captions for words that are not for everyone")
     platform: str = Field(default="", max_length=40, description="Whose safe area is kept; empty: the strictest of all")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _can_be_kept(cls, given: object) -> object:
+        if isinstance(given, Mapping):
+            for name, value in given.items():
+                if name != "material":
+                    _refuse_unwritable(str(name), value)
+        return given
 
     @field_validator("captions")
     @classmethod

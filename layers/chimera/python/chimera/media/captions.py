@@ -13,7 +13,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from statistics import median
 from typing import Literal
 
@@ -338,12 +338,11 @@ def coverage(narration: str, captions: str) -> float:
 
 
 def _tokens(text: str) -> list[str]:
+    """Words, and single characters of scripts without blanks; Latin words stand right beside those."""
     tokens: list[str] = []
     for token in _TOKEN.findall(text.casefold()):
-        if any(map(spaceless, token)):
-            tokens += [c for c in token if c.isalnum()]
-        else:
-            tokens.append(token)
+        for single, run in groupby(token, spaceless):
+            tokens += [c for c in run if c.isalnum()] if single else ["".join(run)]
     return tokens
 
 

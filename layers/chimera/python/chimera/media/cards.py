@@ -188,8 +188,10 @@ def _words_layers(clip: Clip, place: Area, theme: Theme, layout: Layout, foot: S
     taken = [
         _extent(layer, theme) for layer in (*clip.layers, *foot) if layer.kind != "shape" and layer.kind != "progress"
     ]
+    headline = _headline(clip, place, theme)
+    if headline is not None and layout.aspect == "16:9":  # in wide frames a picture may stand beside the headline
+        place = _below(headline, place, theme)
     box = _room(place, taken, layout)
-    headline = _headline(clip, box, theme)
     align, ground = (headline.align if headline else "start"), _ground(clip, box, headline)
     pad = _PAD if photo else 0.0
     for count in range(len(lines), 0, -1):
@@ -212,6 +214,13 @@ def _headline(clip: Clip, box: Area, theme: Theme) -> TextLayer | None:
         if isinstance(one, TextLayer) and one.size >= LARGEST_WORDS and one.plate != "pill" and one.box.y < box.y
     ]
     return max(above, key=lambda one: _extent(one, theme).y) if above else None
+
+
+def _below(headline: TextLayer, place: Area, theme: Theme) -> Area:
+    """From under a headline, as wide as its box, to the foot of the place."""
+    box, extent = headline.box, _extent(headline, theme)
+    foot, top = place.y + place.height, extent.y + extent.height + _GAP
+    return Area(x=box.x, y=min(top, foot - 20), width=box.width, height=max(foot - top, 20.0))
 
 
 def _ink(headline: TextLayer | None) -> str:

@@ -29,6 +29,8 @@ def kept(timeline: Timeline, folder: Path) -> tuple[Path, audio.Loudness, tuple[
     The last four are kept: a line that changes on screen only costs no sound. Errors as of `make`.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.glob("*.making*"):  # of a render that was killed
+        leftover.unlink(missing_ok=True)
     key = _key(timeline)
     path, notes = folder / f"{key}.m4a", folder / f"{key}.json"
     known = _read(notes) if path.exists() else None

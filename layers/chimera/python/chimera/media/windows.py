@@ -48,8 +48,15 @@ def window_box(area: Area, corner: float, size: tuple[int, int], *, margin: bool
             "VALIDATION_FAILED",
             f"window: got {area.width:g}x{area.height:g} at ({area.x:g}, {area.y:g}), expected a part of the frame",
         )
+    from_left, from_top = left + x * scale, top + y * scale
+    to_right, to_bottom = from_left + width * scale, from_top + height * scale
+    if margin and not corner:  # what reaches the frame's edge goes on to the still's, so that no rounding shows a seam
+        whole = picture_size(size)
+        from_left, from_top = from_left if x > 0 else 0.0, from_top if y > 0 else 0.0
+        to_right = to_right if x + width < layout.width - 1 else whole[0]
+        to_bottom = to_bottom if y + height < layout.height - 1 else whole[1]
     return Box(
-        x=_even(left + x * scale), y=_even(top + y * scale), width=_even(width * scale), height=_even(height * scale),
+        x=_even(from_left), y=_even(from_top), width=_even(to_right - from_left), height=_even(to_bottom - from_top),
         corner=min(corner * scale, width * scale / 2, height * scale / 2),
     )  # fmt: skip
 

@@ -11,10 +11,11 @@ from typing import Any
 from chimera.domain.approval import verify_approval
 from chimera.domain.cards import is_still
 from chimera.domain.ids import stable_id
-from chimera.domain.models import Brief, Material, Model, Trend
+from chimera.domain.models import Brief, Material, Model, Persona, Trend
 from chimera.domain.money import to_micros
 from chimera.domain.options import RunOptions
 from chimera.domain.prices import JUDGE_TIMEOUT_SECONDS, step_worst_case
+from chimera.domain.written_language import written_language
 from chimera.media.models import frame_size
 from chimera.ports import Clock, ContentRows, MediaStore, PersonaRows, Verifier
 from chimera.templates.storyboard import Storyboard
@@ -40,7 +41,7 @@ def open_task(
 ) -> dict[str, Any]:
     """Claim the task and lay out what the writer may use; gives the scope that all later steps carry."""
     row = content.open(event.task_id, event.run_id, event.options.format)
-    persona = personas.get(str(row["persona_id"]))
+    persona = _reading(personas.get(str(row["persona_id"])), event.options)
     trend = trend_of(str(row["trend_source_id"]))
     scope = Scope(tenant_id=event.tenant_id, run_id=event.run_id, task_id=event.task_id, content_id=str(row["id"]))
     profile = persona.model_dump(include={"name", "tone", "target_audience", "brand_guidelines"})
@@ -65,6 +66,17 @@ def open_task(
     }
     media.put_bytes(scope.key("brief", "material.json"), as_json(ask))
     return {"scope": scope.model_dump(mode="json"), "channels": persona.channels, "title": trend.title[:200]}
+
+
+def _reading(persona: Persona, options: RunOptions) -> Persona:
+    """The persona, with a language that can read a person's own words: an English voice only spells Arabic letters."""
+    own = options.material
+    language = written_language(own.script or own.text or own.title, persona.language) if own else persona.language
+    return (
+        persona
+        if language == persona.language
+        else persona.model_copy(update={"language": language, "voice_id": language})
+    )
 
 
 class MadeContent:

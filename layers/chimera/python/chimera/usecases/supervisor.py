@@ -61,6 +61,9 @@ def finish_run(
         return {"run_id": event.run_id, "status": "rejected"}
     asked_to_stop = bool(runs.get(event.run_id)["options"].get("stop_at"))
     statuses = [_status(row, publications.of_content(str(row["id"])), asked_to_stop) for row in rows] or ["failed"]
+    unmade = [item for item in event.items if isinstance(item, dict) and set(item) == {"error", "cause"}]
+    if len(unmade) > sum(row["stage"] == "failed" for row in rows):
+        statuses.append("failed")  # it broke before its row could say so
     order = ("published", "failed", "rejected", "stopped")
     status = min(statuses, key=order.index)
     error = {"error": broken[0]} if status == "failed" and broken else {}

@@ -98,7 +98,9 @@ class CardCanvas:
         surface = skia.Surface(pixels, colorType=skia.ColorType.kBGRA_8888_ColorType)
         canvas = surface.getCanvas()
         scale = size[0] / layout.width
-        margin = (width - size[0]) / 2, (height - size[1]) / 2
+        if layout.height * scale < size[1] - 2:  # a window's shape is not a frame's: none of it stays unpainted
+            scale = size[1] / layout.height
+        margin = (width - layout.width * scale) / 2, (height - size[1]) / 2
         palette = palette_of(theme, look.mood)
         stage = _stage(canvas, layout, scene, wish, kind, places, palette, _icons(scene, title, index), seed, index)
         canvas.save()
