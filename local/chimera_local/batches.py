@@ -33,6 +33,8 @@ MAX_PROBLEMS = 50
 _MATERIAL = ("title", "text", "script", "url")
 _LISTS = ("sources", "assets", "keywords")
 _POLL_SECONDS = 0.5
+_MOST_NAMED = 50
+"""Bad lines that the message names."""
 _MOST_ATTEMPTS = 100
 _OPEN = {"running", *WAITING}
 
@@ -82,8 +84,8 @@ def read_batch(path: Path, *, name: str, defaults: dict[str, Any]) -> list[Line]
     if not lines and not problems:
         raise ChimeraError("VALIDATION_FAILED", f"{path.name} holds no line; expected one production a line")
     if problems:
-        first = "; ".join(f"line {p['line']}: {p['problem']}" for p in problems[:3])
-        more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+        first = "; ".join(f"line {p['line']}: {p['problem']}" for p in problems[:_MOST_NAMED])
+        more = f" (and {len(problems) - _MOST_NAMED} more)" if len(problems) > _MOST_NAMED else ""
         raise ChimeraError(
             "VALIDATION_FAILED",
             f"{path.name}: {len(problems)} of {len(rows)} lines cannot be made; nothing was started. {first}{more}",
