@@ -33,8 +33,6 @@ MAX_PROBLEMS = 50
 _MATERIAL = ("title", "text", "script", "url")
 _LISTS = ("sources", "assets", "keywords")
 _POLL_SECONDS = 0.5
-_MOST_NAMED = 50
-"""Bad lines that the message names."""
 _MOST_ATTEMPTS = 100
 _OPEN = {"running", *WAITING}
 
@@ -84,8 +82,8 @@ def read_batch(path: Path, *, name: str, defaults: dict[str, Any]) -> list[Line]
     if not lines and not problems:
         raise ChimeraError("VALIDATION_FAILED", f"{path.name} holds no line; expected one production a line")
     if problems:
-        first = "; ".join(f"line {p['line']}: {p['problem']}" for p in problems[:_MOST_NAMED])
-        more = f" (and {len(problems) - _MOST_NAMED} more)" if len(problems) > _MOST_NAMED else ""
+        first = "; ".join(f"line {p['line']}: {p['problem']}" for p in problems[:MAX_PROBLEMS])
+        more = f" (and {len(problems) - MAX_PROBLEMS} more)" if len(problems) > MAX_PROBLEMS else ""
         raise ChimeraError(
             "VALIDATION_FAILED",
             f"{path.name}: {len(problems)} of {len(rows)} lines cannot be made; nothing was started. {first}{more}",
@@ -174,7 +172,8 @@ def _options(given: dict[str, Any]) -> RunOptions:
         options = RunOptions.model_validate(values)
     except ValidationError as error:
         said = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: got {str(e.get('input'))[:60]!r}, {e['msg']}" for e in error.errors()[:3]
+            f"{'.'.join(map(str, e['loc'])) or 'line'}: got {str(e.get('input'))[:60]!r}, {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()[:3]
         )
         raise ChimeraError("VALIDATION_FAILED", said) from None
     return options.model_copy(

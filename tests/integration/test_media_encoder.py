@@ -116,4 +116,4 @@ def test_the_choice_of_an_encoder_leaves_the_keys_of_x264_as_they_were() -> None
     settings = encode.VideoSettings.plan(size=(360, 640), fps=24, quality="draft", seconds=10, max_bytes=10**8)
     assert "encoder" not in settings.key()
     codec = {"vcodec": "libx264", "preset": "superfast", "crf": 27, "maxrate": 750_000, "bufsize": 1_500_000, "g": 48}
-    assert settings.codec() == {**codec, "pix_fmt": "yuv420p"}
+    assert settings.codec() == {**codec, "pix_fmt": "yuv420p", "x264-params": "sync-lookahead=0"}

@@ -73,3 +73,13 @@ def test_the_program_itself_never_links_espeak(tmp_path: Path) -> None:
         "assert 'libespeak' not in Path('/proc/self/maps').read_text()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_chinese_and_figures_are_said_for_as_long_as_they_take(tmp_path: Path) -> None:
+    """One written word is a whole sentence there; its time must not end while it is still said."""
+    for voice, text in (
+        ("zh", "挪威在2015年推出了第一艘电动渡轮。"),
+        ("ja", "初の電動フェリーを就航させた。20分で運ぶ。"),
+    ):
+        spoken = EspeakVoice().synthesize(text, voice=voice, out_wav=tmp_path / f"{voice}.wav")
+        assert len(spoken.words) == 1 and spoken.words[0].end > 0.85 * spoken.duration_seconds, spoken

@@ -53,7 +53,7 @@ class OwnMaterial(Model):
     @model_validator(mode="after")
     def _says_something(self) -> OwnMaterial:
         if not any(c.isalnum() for c in self.title + self.text + self.script):
-            raise ValueError("material without a letter or digit; expected a title, a text or a script")
+            raise ValueError("material with no letter or digit; expected a title, a text or a script")
         if self.text and self.script:
             raise ValueError("material with a text and a script; expected one of them")
         return self

@@ -92,7 +92,8 @@ def make_preview(
     _made(folder)
     with tempfile.TemporaryDirectory(prefix="preview-") as scratch:
         rows = [
-            _row(boards[aspect], painter, Path(scratch) / aspect.replace(":", "x"), sheet_height) for aspect in ASPECTS
+            stills(boards[aspect], painter, Path(scratch) / aspect.replace(":", "x"), sheet_height)
+            for aspect in ASPECTS
         ]
         sheet = folder / "sheet.jpg"
         _write(sheet, _grid(rows))
@@ -165,7 +166,7 @@ def clip_job(board: Storyboard, painter: Painter, folder: Path, height: HeightPr
     return preview_job(board, pictures, height, [CLIP_SECONDS / len(chosen)] * len(chosen), music=True)
 
 
-def _row(board: Storyboard, painter: Painter, folder: Path, height: HeightPreset) -> list[Pixels]:
+def stills(board: Storyboard, painter: Painter, folder: Path, height: HeightPreset) -> list[Pixels]:
     """A still of every scene, when everything in it has come."""
     pictures = _pictures(board, painter, folder, height)
     lengths = [_still_seconds(scene) for scene in board.scenes]

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from chimera.errors import ChimeraError
+
+
+@contextlib.contextmanager
+def _full_disk_told(key: str) -> Iterator[None]:
+    """A disk that is full is one clear error with the file that did not fit, never a system's text."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise
+        raise ChimeraError(
+            "INTERNAL",
+            f"the disk is full: {key.rsplit('/', 1)[-1][:100]} could not be kept in the media store; free some space and"
+            " run again",
+            {"reason": "disk_full", "key": key[:300]},
+        ) from error
 
 
 class FolderMediaStore:
@@ -25,6 +44,10 @@ class FolderMediaStore:
 
     def put_file(self, key: str, path: Path, *, temporary: bool = False) -> str:
         """Store a copy of the file (a hard link where the disk allows it); temporary ones stay as well."""
+        with _full_disk_told(key):
+            return self._put_file(key, path)
+
+    def _put_file(self, key: str, path: Path) -> str:
         target = self._path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -41,6 +64,10 @@ class FolderMediaStore:
 
     def put_bytes(self, key: str, data: bytes) -> str:
         """Store bytes, flushed to the disk before they appear."""
+        with _full_disk_told(key):
+            return self._put_bytes(key, data)
+
+    def _put_bytes(self, key: str, data: bytes) -> str:
         target = self._path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
