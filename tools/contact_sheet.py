@@ -23,7 +23,7 @@ OUT = Path(__file__).resolve().parents[1] / "docs" / "images"
 HEIGHT, GAP, LABEL = 380, 10, 54
 # Which scenes are shown: four tall, one wide, one square.
 SHOWN: tuple[tuple[Aspect, tuple[int, ...]], ...] = (("9:16", (0, 1, 2, 3)), ("16:9", (1,)), ("1:1", (2,)))
-Mode = Literal["dark", "light"]
+Mode = Literal["dark", "light"] | None
 
 
 def row(resolved: Any, mode: Mode) -> Any:
@@ -54,10 +54,10 @@ def label(pack: Any, width: int) -> Any:
 
 
 def main() -> int:
-    """Both sheets: as the templates are, and for a persona with a light theme."""
+    """As the templates are, and for a persona with a light theme."""
     templates = library()
     names = sorted(entry.name for entry in templates.entries() if entry.origin == "builtin")
-    for mode, name in (("dark", "templates.jpg"), ("light", "templates-light.jpg")):
+    for mode, name in ((None, "templates.jpg"), ("light", "templates-light.jpg")):
         rows = [row(templates.resolve(found), mode) for found in names]  # type: ignore[arg-type]
         width = max(r.shape[1] for r in rows)
         sheet = np.vstack([np.pad(r, ((0, GAP), (0, width - r.shape[1]), (0, 0)), constant_values=24) for r in rows])

@@ -100,7 +100,9 @@ def validate(targets: tuple[str, ...], as_json: bool) -> int:
 @template.command()
 @click.argument("target")
 @click.option("--aspect", type=click.Choice(["9:16", "16:9", "1:1"]), help="Of the clip; the sheet shows all three.")
-@click.option("--mode", type=click.Choice(["dark", "light"]), default="dark", show_default=True)
+@click.option(
+    "--mode", type=click.Choice(["dark", "light"]), help="For a persona of that theme; empty: the template's own."
+)
 @click.option("--param", "parameters", multiple=True, help="NAME=VALUE; repeat for several.")
 @click.option("--seed", default=7, show_default=True, help="Another number, another look.")
 @click.option("--platform", default="", help="Whose safe area is kept; empty: the strictest of all.")
@@ -112,7 +114,7 @@ def validate(targets: tuple[str, ...], as_json: bool) -> int:
 def preview(
     target: str,
     aspect: str | None,
-    mode: str,
+    mode: str | None,
     parameters: tuple[str, ...],
     seed: int,
     platform: str,
@@ -125,7 +127,9 @@ def preview(
 
     templates = library()
     resolved = templates.resolved(opened(target, templates))
-    folder = (out or get_settings().home_path / "previews") / f"{resolved.pack.name}-{resolved.pack.version}-{mode}"
+    folder = (
+        out or get_settings().home_path / "previews"
+    ) / f"{resolved.pack.name}-{resolved.pack.version}{f'-{mode}' if mode else ''}"
     made = make_preview(
         resolved,
         folder,
@@ -236,9 +240,7 @@ def rollback(persona: str, as_json: bool) -> int:
 @template.command()
 @click.argument("name")
 @click.option("--extends", default="explainer@^1", show_default=True, help="What to build on.")
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Where the folder goes."
-)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Where the folder goes.")
 @JSON
 def new(name: str, extends: str, out: Path, as_json: bool) -> int:
     """Begin a template of your own: a folder NAME with a template.yaml that works."""

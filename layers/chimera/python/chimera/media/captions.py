@@ -342,7 +342,8 @@ def _tokens(text: str) -> list[str]:
     tokens: list[str] = []
     for token in _TOKEN.findall(text.casefold()):
         for single, run in groupby(token, spaceless):
-            tokens += [c for c in run if c.isalnum()] if single else ["".join(run)]
+            found = list(run)
+            tokens += [c for c in found if c.isalnum()] if single else ["".join(found)]
     return tokens
 
 

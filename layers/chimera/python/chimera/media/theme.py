@@ -61,7 +61,7 @@ def theme_of(brand: BrandTheme, seed: int) -> tuple[Theme, tuple[str, ...]]:
     base = theme_for(seed, brand.mode)
     if brand.background:
         base = _around(base, brand.background)
-    mode: Mode = "light" if _is_light(base.background) else "dark"
+    mode: Mode = "light" if is_light(base.background) else "dark"
     given = {name: getattr(brand, name).lower() for name in ("surface", "accent", "highlight", "ink")}
     values = {name: value or getattr(base, name) for name, value in given.items()}
     if given["accent"] and not given["highlight"]:
@@ -83,13 +83,14 @@ def theme_of(brand: BrandTheme, seed: int) -> tuple[Theme, tuple[str, ...]]:
     return theme, tuple(notes)
 
 
-def _is_light(colour: str) -> bool:
+def is_light(colour: str) -> bool:
+    """Whether a ground is nearer to white than to black, by contrast."""
     return contrast(colour, "#000000") > contrast(colour, "#ffffff")
 
 
 def _around(base: Theme, background: str) -> Theme:
     """A palette on a ground of the brand's own: surface and ink follow the ground."""
-    light = _is_light(background)
+    light = is_light(background)
     return base.model_copy(
         update={
             "background": background.lower(),

@@ -70,7 +70,7 @@ def make_preview(
     painter: Painter,
     *,
     clip_aspect: Aspect = "9:16",
-    mode: Literal["dark", "light"] = "dark",
+    mode: Literal["dark", "light"] | None = None,
     parameters: Mapping[str, Any] | None = None,
     seed: int = 7,
     platform: str = "",

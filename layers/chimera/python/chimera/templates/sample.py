@@ -56,14 +56,14 @@ def sample_wish(
     sample: Sample,
     *,
     aspect: Aspect = "9:16",
-    mode: Literal["dark", "light"] = "dark",
+    mode: Literal["dark", "light"] | None = None,
     parameters: dict[str, object] | None = None,
     seed: int = 7,
     platform: str = "",
     brand: str = "Harbour Post",
 ) -> Wish:
-    """What a preview asks the engine for."""
-    theme = BrandTheme(mode=mode, name=brand)
+    """What a preview asks the engine for. `mode` None: the template's own ground."""
+    theme = BrandTheme(mode=mode, name=brand) if mode else BrandTheme(name=brand)
     persona = Persona(persona_id="preview", name="Preview", brand_guidelines=BrandGuidelines(theme=theme))
     words = BriefWords.model_validate(sample.model_dump(exclude={"assets"}))
     return Wish(
