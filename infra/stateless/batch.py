@@ -45,7 +45,12 @@ class Job:
 # 2 vCPUs and 4 GB are what the CFO's estimate and upper bound rest on (domain/prices.py)
 RENDER = Job("render", RENDER_READS, RENDER_WRITES, vcpus=2, memory=4096, gpu=False, signs_content=True)
 TRANSCRIBE = Job(
-    "transcribe", ("audio", "video", "uploads"), ("captions", "reports", "costs", "uploads"), vcpus=4, memory=8192, gpu=True
+    "transcribe",
+    ("audio", "video", "uploads"),
+    ("captions", "reports", "costs", "uploads"),
+    vcpus=4,
+    memory=8192,
+    gpu=True,
 )
 
 

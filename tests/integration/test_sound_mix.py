@@ -339,7 +339,7 @@ def test_a_run_may_ask_for_every_mood_and_for_nothing_else() -> None:
     assert set(MUSIC) == {"", "auto", "off", *MOODS}
     assert RunOptions(music="file:/a.mp3").music == "file:/a.mp3"
     for wrong in ("polka", "file:", "/a.mp3", "file:a\0b"):
-        with pytest.raises(ValueError, match="expected (auto, off|text without NUL)"):
+        with pytest.raises(ValueError, match=r"expected (auto, off|text without NUL)"):
             RunOptions(music=wrong)
 
 

@@ -61,5 +61,8 @@ def template_folders() -> list[tuple[str, Path]]:
     """The folders of template packs that plugins offer, each with its plugin's name."""
     found: list[tuple[str, Path]] = []
     for implementation in manager().hook.chimera_templates.get_hookimpls():
-        found += [(f"plugin {implementation.plugin_name}", Path(folder)) for folder in cast(list[Path], implementation.function())]
+        found += [
+            (f"plugin {implementation.plugin_name}", Path(folder))
+            for folder in cast(list[Path], implementation.function())
+        ]
     return found
