@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.xdist_group("e2e")
-SMALL = ("--resolution", "360p", "--duration", "20")
+SMALL = ("--resolution", "360p", "--duration", "20", "--fps", "24", "--quality", "draft")
 
 
 def test_a_stop_in_the_middle_refuses_the_next_step_its_money(chimera: Any) -> None:

@@ -11,7 +11,7 @@ import feedparser
 import pytest
 
 pytestmark = pytest.mark.xdist_group("e2e")
-SMALL = ("--resolution", "360p", "--duration", "20")
+SMALL = ("--resolution", "360p", "--duration", "20", "--fps", "24", "--quality", "draft")
 
 
 def killed_and_resumed(chimera: Any, seconds: list[float], source: str) -> dict[str, Any]:

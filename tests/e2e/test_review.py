@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.xdist_group("e2e")
-SMALL = ("--resolution", "360p", "--duration", "20")
+SMALL = ("--resolution", "360p", "--duration", "20", "--fps", "24", "--quality", "draft")
 
 
 def without_address(chimera: Any) -> str:

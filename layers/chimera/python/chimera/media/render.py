@@ -112,10 +112,7 @@ def render(
 def _make(
     plan: Plan, paths: list[Path], scratch: Path, fonts: Path, progress: Progress, checkpoints: Checkpoints | None
 ) -> tuple[Path, audio.Loudness, tuple[SoundUse, ...]]:
-    """Encodes the sound and the missing segments. An encoder uses two cores, so half as many run at a time.
-
-    On two cores the sound comes first: beside the encoder it would hardly be faster, and would need its memory too.
-    """
+    """Encodes the sound beside the missing segments. An encoder uses two cores, so half as many run at a time."""
     missing = [(s, path) for s, path in zip(plan.segments, paths, strict=True) if not path.exists()]
     workers = max(_cores() // 2, 1)
     stage = Stage(plan.timeline, kept=2 * workers)
@@ -143,7 +140,7 @@ def _make(
         if checkpoints is not None:
             checkpoints.keep(path)
 
-    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="segment")
+    pool = ThreadPoolExecutor(max_workers=workers + 1, thread_name_prefix="segment")
     try:
         heard = pool.submit(sound.kept, plan.timeline, scratch.parent / "sound")
         lanes: list[Future[Any]] = [pool.submit(_each, make_segment, part) for part in _shared(missing, workers)]
