@@ -44,7 +44,9 @@ _DECORATORS = (
         "--resolution", type=click.Choice(["360p", "720p", "1080p", "4k"]), default="1080p", show_default=True
     ),
     click.option("--fps", type=click.Choice(["24", "30", "60"]), default="30", show_default=True),
-    click.option("--quality", type=click.Choice(["draft", "standard", "high"]), default="standard", show_default=True),
+    click.option(
+        "--quality", type=click.Choice(["preview", "draft", "standard", "high"]), default="standard", show_default=True
+    ),
     click.option(
         "--captions", type=click.Choice([c for c in CAPTIONS if c]), default=None, help="Empty: the template's."
     ),

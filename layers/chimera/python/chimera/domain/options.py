@@ -69,7 +69,9 @@ class RunOptions(Model):
     aspect: Aspect = "9:16"
     resolution: Literal["360p", "720p", "1080p", "4k"] = "1080p"
     fps: Literal[24, 30, 60] = 30
-    quality_preset: Literal["draft", "standard", "high"] = "standard"
+    quality_preset: Literal["preview", "draft", "standard", "high"] = Field(
+        default="standard", description="preview: half the width and height, to look at while you change things"
+    )
     stop_at: Literal["", "brief", "approval", "render", "judge"] = ""
     auto_approve: bool = False
     approved_by: str = Field(default="", max_length=200)
