@@ -41,6 +41,13 @@ TREND = {
 }
 
 
+WORDS = """The tide follows the moon.
+
+A turbine near Orkney turns with it, day and night.
+
+Nobody has to wait for wind."""
+
+
 @dataclass
 class Answer:
     """What a command answered."""
@@ -104,6 +111,12 @@ class Chimera:
         path = self.home.parent / name
         path.write_text(json.dumps(list(trends or [TREND])), encoding="utf-8")
         return f"file:{path}"
+
+    def words(self, title: str = "Tides") -> tuple[str, ...]:
+        """Options of a run of a few seconds: its own script, which names no source, so that a person must look."""
+        path = self.home.parent / f"{title}.txt"
+        path.write_text(WORDS, encoding="utf-8")
+        return ("--script", str(path), "--title", title, "--resolution", "360p", "--fps", "24", "--quality", "draft")
 
     def processes(self) -> list[psutil.Process]:
         """Every process that belongs to this home, by its environment or arguments; the database included."""

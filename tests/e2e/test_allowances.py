@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.xdist_group("e2e")
-SMALL = ("--resolution", "360p", "--duration", "20", "--fps", "24", "--quality", "draft")
 
 
 def test_a_stop_in_the_middle_refuses_the_next_step_its_money(chimera: Any) -> None:
-    process = chimera.popen("run", "--source", chimera.source(), *SMALL, "--auto-approve", "--json")
+    process = chimera.popen("run", *chimera.words(), "--auto-approve", "--json")
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not list((chimera.home / "work").glob("*/segments/*.mp4")):
         time.sleep(0.02)  # until the render has its first scene

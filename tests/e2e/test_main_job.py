@@ -89,21 +89,17 @@ def test_bad_input_is_one_clear_error(chimera: Any, tmp_path: Path) -> None:
 
 
 def test_a_run_that_shares_an_engine_goes_on_when_that_one_ends(chimera: Any) -> None:
-    first = chimera.popen("run", "--source", chimera.source(), *SMALL, "--auto-approve", "--json")
+    first = chimera.popen("run", *chimera.words(), "--auto-approve", "--json")
     deadline = time.monotonic() + 60
     while not (chimera.home / "engine.json").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    trend = chimera.read_json(Path(chimera.source()[5:]))[0]
-    other = dict(trend, topic="Rye bread", title="Bakers share an old rye starter", url="https://example.org/rye")
-    second = chimera.popen(
-        "run", "--source", chimera.source(other, name="rye.json"), *SMALL, "--auto-approve", "--json"
-    )
+    second = chimera.popen("run", *chimera.words("Rye"), "--auto-approve", "--json")
     out, err = first.communicate(timeout=200)
     assert first.returncode == 0, err
     out, err = second.communicate(timeout=200)
     answer = chimera.answer(second.returncode, out, err)
     assert answer.code == 0, err
-    assert answer.json["status"] == "published" and answer.json["trend"]["url"] == "https://example.org/rye"
+    assert answer.json["status"] == "published" and answer.json["trend"]["title"] == "Rye"
     feed = feedparser.parse((chimera.home / "channel/feed.xml").read_bytes())
     assert len(feed.entries) == 2
 

@@ -13,20 +13,10 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.xdist_group("e2e")
-SMALL = ("--resolution", "360p", "--duration", "20", "--fps", "24", "--quality", "draft")
-
-
-def without_address(chimera: Any) -> str:
-    """A trend that names no source: its claims cannot be checked, so a person must look."""
-    path = chimera.source()
-    trend = chimera.read_json(chimera.home.parent / "trends.json")[0]
-    trend["url"] = ""
-    assert path
-    return str(chimera.source(trend, name="unsourced.json"))
 
 
 def test_a_review_waits_survives_a_restart_and_binds_to_the_hash(chimera: Any) -> None:
-    waiting = chimera("run", "--source", without_address(chimera), *SMALL, "--json")
+    waiting = chimera("run", *chimera.words(), "--json")
     assert waiting.code == 3, waiting.err
     assert waiting.json["status"] == "waiting_review" and waiting.json["publications"] == []
     assert waiting.json["judge"]["verdict"] == "review"
@@ -49,7 +39,7 @@ def test_a_review_waits_survives_a_restart_and_binds_to_the_hash(chimera: Any) -
 
 
 def test_a_rejected_version_is_not_published(chimera: Any) -> None:
-    waiting = chimera("run", "--source", without_address(chimera), *SMALL, "--json")
+    waiting = chimera("run", *chimera.words(), "--json")
     assert waiting.code == 3, waiting.err
     review = chimera("review", "ls", "--json").json["reviews"][0]
     assert chimera("review", "reject", review["review_id"], "--note", "no").code == 0
@@ -120,7 +110,7 @@ def test_up_runs_reviews_and_publishes_over_the_api(chimera: Any) -> None:
 
 def test_an_escalated_spend_waits_for_a_person(chimera: Any) -> None:
     chimera.env["CHIMERA_RISK_THRESHOLD"] = "0.0"
-    waiting = chimera("run", "--source", chimera.source(), *SMALL, "--auto-approve", "--json")
+    waiting = chimera("run", *chimera.words(), "--auto-approve", "--json")
     assert waiting.code == 3, waiting.err
     assert waiting.json["status"] == "waiting_approval" and waiting.json["video"] is None
     assert waiting.json["approvals"][0]["decision"] == "escalated"
@@ -135,7 +125,7 @@ def test_an_escalated_spend_waits_for_a_person(chimera: Any) -> None:
 
 
 def test_a_video_that_was_changed_after_its_approval_is_not_published(chimera: Any) -> None:
-    waiting = chimera("run", "--source", without_address(chimera), *SMALL, "--json")
+    waiting = chimera("run", *chimera.words(), "--json")
     assert waiting.code == 3, waiting.err
     review = chimera("review", "ls", "--json").json["reviews"][0]
     assert chimera("review", "approve", review["review_id"]).code == 0
