@@ -154,9 +154,23 @@ def check_text(text: str) -> None:
             raise ExpressionError(f"{mark!r} is not allowed in templates; {instead}")
 
 
+MOST_NESTED = 100
+
+
+def _depth(text: str) -> int:
+    """How deep brackets are nested at most, those in strings counted as well."""
+    deepest = depth = 0
+    for char in text:
+        depth += (char in "([{") - (char in ")]}")
+        deepest = max(deepest, depth)
+    return deepest
+
+
 def parsed(env: Sandbox, text: str) -> nodes.Template:
     """The syntax tree of a text with expressions. Raises `ExpressionError`, also for unknown filters."""
     check_text(text)
+    if _depth(text) > MOST_NESTED:  # the interpreter's own limit depends on how deep its stack is already
+        raise ExpressionError("nested too deeply")
     try:
         tree = env.parse(text)
     except TemplateSyntaxError as error:

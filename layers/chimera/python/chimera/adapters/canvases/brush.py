@@ -189,7 +189,7 @@ def draw_icon(
     fill: float = 0.2,
 ) -> None:
     """The icon centred at (x, y), `size` reference pixels wide."""
-    dom = skia.SVGDOM.MakeFromStream(skia.MemoryStream(svg(icon, stroke=colour, width=width, fill=fill)))
+    dom = skia.SVGDOM.MakeFromStream(skia.MemoryStream(svg(icon, stroke=colour, width=width, fill=fill), True))
     dom.setContainerSize(skia.Size(24, 24))
     canvas = stage.canvas
     canvas.save()

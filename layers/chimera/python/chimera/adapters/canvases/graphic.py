@@ -251,7 +251,7 @@ def _icon_mask(icon: str, size: int) -> Any:
     surface = skia.Surface(pixels, colorType=skia.ColorType.kBGRA_8888_ColorType)
     from chimera.adapters.canvases.icons import svg
 
-    dom = skia.SVGDOM.MakeFromStream(skia.MemoryStream(svg(icon, stroke="#ffffff", width=2.0, fill=0.16)))
+    dom = skia.SVGDOM.MakeFromStream(skia.MemoryStream(svg(icon, stroke="#ffffff", width=2.0, fill=0.16), True))
     dom.setContainerSize(skia.Size(24, 24))
     canvas = surface.getCanvas()
     canvas.scale(size / 24, size / 24)
