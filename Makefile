@@ -40,7 +40,7 @@ $(NODE_READY): package-lock.json .npmrc $(TEST_READY)
 
 # -- habits ---------------------------------------------------------------------------------------------------------
 test: check
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests --ignore tests/soak
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" tests --ignore tests/soak
 
 fast: $(TEST_READY)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/unit tests/workflows
@@ -59,6 +59,7 @@ bench: $(TEST_READY)
 
 soak: $(TEST_READY)
 	@$(BIN)/python -m pytest -n0 tests/soak
+	@$(BIN)/python -m pytest -n0 -m slow tests/e2e tests/integration
 
 layers:
 	@$(PYTHON) tools/build_layers.py

@@ -45,6 +45,7 @@ def check_whole(chimera: Any, run: dict[str, Any], posts: int = 1) -> None:
     assert all(float(b["reserved"]) == 0 for b in budgets)
 
 
+@pytest.mark.slow
 def test_three_kills_at_any_moment_change_nothing(chimera: Any) -> None:
     chance = random.Random(20261121)
     run = killed_and_resumed(chimera, [chance.uniform(2, 9) for _ in range(3)])

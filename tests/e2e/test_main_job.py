@@ -88,6 +88,7 @@ def test_bad_input_is_one_clear_error(chimera: Any, tmp_path: Path) -> None:
     assert chimera("nonsense").code == 2
 
 
+@pytest.mark.slow
 def test_a_run_that_shares_an_engine_goes_on_when_that_one_ends(chimera: Any) -> None:
     first = chimera.popen("run", *chimera.words(), "--auto-approve", "--json")
     deadline = time.monotonic() + 60

@@ -38,6 +38,7 @@ def test_a_review_waits_survives_a_restart_and_binds_to_the_hash(chimera: Any) -
     assert resumed.json["status"] == "published"
 
 
+@pytest.mark.slow
 def test_a_rejected_version_is_not_published(chimera: Any) -> None:
     waiting = chimera("run", *chimera.words(), "--json")
     assert waiting.code == 3, waiting.err
@@ -124,6 +125,7 @@ def test_an_escalated_spend_waits_for_a_person(chimera: Any) -> None:
     assert done.json["ledger"]["verified"]
 
 
+@pytest.mark.slow
 def test_a_video_that_was_changed_after_its_approval_is_not_published(chimera: Any) -> None:
     waiting = chimera("run", *chimera.words(), "--json")
     assert waiting.code == 3, waiting.err

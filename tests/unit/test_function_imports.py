@@ -53,6 +53,9 @@ for name in json.loads(sys.argv[1]):
     print(json.dumps([name, json.loads(text or "null")]), flush=True)
 """
 
+# one worker imports them all, once
+pytestmark = pytest.mark.xdist_group("function imports")
+
 
 @lru_cache(maxsize=1)
 def loaded() -> dict[str, set[str]]:
