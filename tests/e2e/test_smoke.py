@@ -44,6 +44,7 @@ def smoke(address: str, token: str, folder: Path) -> subprocess.CompletedProcess
     return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
 
 
+@pytest.mark.slow
 def test_the_smoke_script_carries_a_run_through_and_finds_all_well(chimera: Any, tmp_path: Path) -> None:
     chimera.env["CHIMERA_RISK_THRESHOLD"] = "0.0"  # so that a person is asked on the way
     up = chimera.popen("up", "--port", "0", "--json")
