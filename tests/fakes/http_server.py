@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
+
+from tests.fakes.loopback import Loopback
 
 
 @dataclass
@@ -45,38 +46,16 @@ class Reply:
 Answer = Reply | Callable[[Request], Reply]
 
 
-class FakeServer:
+class FakeServer(Loopback):
     """`server.answer(prefix, reply)` sets what a path (longest prefix wins) gives; `server.requests` is what
     was asked.
     """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        self.closing = threading.Event()
         self._answers: dict[str, Answer] = {}
-        server = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                server.serve(self)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Nothing on stderr."""
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                """A client that hangs up is what some tests are about."""
-
-        self._http = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        """The address, without a slash at the end."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        super().__init__()
 
     def answer(self, prefix: str, reply: Answer) -> None:
         """From now on paths that begin so get this."""
@@ -115,13 +94,6 @@ class FakeServer:
                 return
             handler.wfile.write(bytes([byte]))
             handler.wfile.flush()
-
-    def close(self) -> None:
-        """Stop serving."""
-        self.closing.set()
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join(5)
 
 
 @contextlib.contextmanager

@@ -11,8 +11,10 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.fakes.loopback import Loopback
 
 KEY = "sk-canary-7f3a9c51d2e8"
 TOKEN_MICROS = 2
@@ -41,45 +43,20 @@ class Trouble:
     serve: bool = False
 
 
-class PaidVendor:
+class PaidVendor(Loopback):
     """`asked` is the log of requests, `billed_micros` the invoice, `trouble` a queue of what goes wrong next."""
 
     def __init__(self, *, dedupes: bool = False) -> None:
         self.asked: list[Asked] = []
         self.billed_micros = 0
         self.trouble: list[Trouble] = []
-        self.closing = threading.Event()
         self._dedupes = dedupes
         self._served: dict[str, bytes] = {}
         self._lock = threading.Lock()
-        vendor = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                vendor.answer(self)
+        super().__init__()
 
-            def do_GET(self) -> None:
-                vendor.answer(self)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Nothing on stderr."""
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                """A client that gives up is what some tests are about."""
-
-        self._http = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        """The address, without a slash at the end."""
-        return f"http://127.0.0.1:{self._http.server_port}"
-
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def serve(self, handler: BaseHTTPRequestHandler) -> None:
         """Write the request down, then serve it or make the trouble that is due."""
         length = int(handler.headers.get("Content-Length") or 0)
         raw = handler.rfile.read(length)
@@ -135,13 +112,6 @@ class PaidVendor:
         handler.send_header("Content-Length", str(len(data)))
         handler.end_headers()
         handler.wfile.write(data)
-
-    def close(self) -> None:
-        """Stop serving."""
-        self.closing.set()
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join(5)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -30,6 +30,7 @@ from chimera.purse import Purse
 from chimera.settings import Settings
 from chimera.usecases.production import MadeContent
 from chimera.usecases.scope import Scope
+from tests.fakes.loopback import Loopback
 
 KEY = "key-canary-91b2"
 KEYS = ("PEXELS_API_KEY", "PIXABAY_API_KEY", "UNSPLASH_API_KEY", "OPENAI_API_KEY", "RUNWAY_API_KEY")
@@ -73,7 +74,7 @@ def jpeg(seed: int, width: int = 600, height: int = 900) -> bytes:
     return bytes(cv2.imencode(".jpg", picture(seed, width, height))[1].tobytes())
 
 
-class PictureVendors:
+class PictureVendors(Loopback):
     """`asked` is the log, `billed` what was generated and charged, `trouble` what goes wrong next."""
 
     def __init__(self, footage: Path | None = None) -> None:
@@ -85,32 +86,8 @@ class PictureVendors:
         self.moderation = "forbidden"
         self.footage = footage
         self._lock = threading.Lock()
-        outer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer._answer(self)
-
-            def do_POST(self) -> None:
-                outer._answer(self)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Nothing on stderr."""
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                """A client that hangs up is what some tests are about."""
-
-        self._http = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self._http.server_port}"
+        super().__init__()
 
     def paths(self, prefix: str) -> list[str]:
         """The paths asked for that begin so."""
@@ -130,7 +107,7 @@ class PictureVendors:
             settings=self.settings(**more), paid=paid, secret=lambda name: KEY if name in KEYS else None
         )
 
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def serve(self, handler: BaseHTTPRequestHandler) -> None:
         length = int(handler.headers.get("Content-Length") or 0)
         raw = handler.rfile.read(length)
         body = json.loads(raw) if raw[:1] == b"{" else None
@@ -312,12 +289,6 @@ class PictureVendors:
         failed = self.moderation in body["promptText"]
         self.tasks[task] = ["FAILED"] if failed else ["PENDING", "RUNNING", "SUCCEEDED"]
         return 200, "application/json", json.dumps({"id": task}).encode()
-
-    def close(self) -> None:
-        """Stop serving."""
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join(5)
 
 
 @contextlib.contextmanager

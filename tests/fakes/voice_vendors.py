@@ -15,7 +15,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from functools import lru_cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,6 +26,7 @@ from chimera.adapters.voices import sound
 from chimera.adapters.voices.espeak import EspeakVoice
 from chimera.media.models import VoiceResult
 from chimera.media.process import executable
+from tests.fakes.loopback import Loopback
 from tests.fakes.paid_vendor import Asked, Trouble
 
 KEYS = {
@@ -49,7 +50,7 @@ def spoken(text: str, speed_wpm: int = 165) -> tuple[bytes, VoiceResult]:
     return np.clip(there, -32_768, 32_767).astype("<i2").tobytes(), result
 
 
-class VoiceVendors:
+class VoiceVendors(Loopback):
     """`asked` is the log of requests, `characters` what was billed by vendor, `trouble` a queue of what goes wrong next."""
 
     def __init__(self) -> None:
@@ -57,33 +58,11 @@ class VoiceVendors:
         self.characters: dict[str, int] = {"elevenlabs": 0, "openai": 0, "polly": 0}
         self.trouble: list[Trouble | None] = []
         self.without_times = False
-        self.closing = threading.Event()
         self._lock = threading.Lock()
-        vendors = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                vendors.answer(self)
+        super().__init__()
 
-            def log_message(self, format: str, *args: object) -> None:
-                """Nothing on stderr."""
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                """A client that gives up is what some tests are about."""
-
-        self._http = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        """The address of all three, without a slash at the end."""
-        return f"http://127.0.0.1:{self._http.server_port}"
-
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def serve(self, handler: BaseHTTPRequestHandler) -> None:
         """Write the request down, then serve it or make the trouble that is due."""
         body = json.loads(handler.rfile.read(int(handler.headers.get("Content-Length") or 0)))
         headers = {name.lower(): value for name, value in handler.headers.items()}
@@ -183,13 +162,6 @@ class VoiceVendors:
         handler.end_headers()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             handler.wfile.write(content)
-
-    def close(self) -> None:
-        """Ends it."""
-        self.closing.set()
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join(5)
 
 
 @contextlib.contextmanager
