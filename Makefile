@@ -25,13 +25,13 @@ $(VENV)/bin/pip:
 
 $(RUN_READY): requirements/run.lock pyproject.toml | $(VENV)/bin/pip
 	@echo "installing what running needs (about 300 MB to fetch, once)" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/run.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(TEST_READY): requirements/test.lock $(RUN_READY)
 	@echo "installing what the tests add (once)" >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/test.lock
 	@touch $@
 
 $(NODE_READY): package-lock.json .npmrc $(TEST_READY)

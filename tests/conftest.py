@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import fasteners
@@ -29,6 +30,9 @@ from chimera.domain.agents import DATABASE_ROLES
 from chimera.domain.cfo import CfoPolicy
 from chimera.settings import Settings
 from chimera.usecases.cfo import Cfo
+
+if TYPE_CHECKING:
+    from tests.fakes.picture_vendors import PictureVendors
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it says at import that XDG_RUNTIME_DIR is not set, which is fine
@@ -53,6 +57,15 @@ class _Server:
 
     def url(self, user: str, database: str) -> str:
         return f"postgresql://{user}@/{database}?host={quote(self.host, safe='')}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Stops a worker whose pytest-xdist does not keep groups together: the suite would take twice as long, unnoticed."""
+    if config.getoption("loadgroup", False):
+        for item in items:
+            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+                raise pytest.UsageError(f"{item.nodeid} is in a group that this pytest-xdist does not see")
 
 
 @pytest.fixture(scope="session")
@@ -137,6 +150,26 @@ def new_tenant(database_urls: DatabaseUrls, tmp_path: Path) -> Callable[..., str
         return tenant_id
 
     return make
+
+
+@pytest.fixture(scope="session")
+def short_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of upright footage."""
+    from tests.fakes.own_media import film
+
+    picture = ("-f", "lavfi", "-i", "testsrc2=s=320x568:r=24:d=1")
+    return film(tmp_path_factory.mktemp("clip") / "a.mp4", *picture, "-pix_fmt", "yuv420p")
+
+
+@pytest.fixture
+def picture_shops(short_clip: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PictureVendors]:
+    """Every vendor of pictures and footage on this machine; a task is asked about without a pause."""
+    from chimera.adapters.canvases.runway import RunwayCanvas  # loaded by who needs pictures only
+    from tests.fakes.picture_vendors import picture_vendors
+
+    monkeypatch.setattr(RunwayCanvas, "poll_seconds", 0.01)
+    with picture_vendors(short_clip) as made:
+        yield made
 
 
 @pytest.fixture
