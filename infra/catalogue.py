@@ -158,9 +158,9 @@ CATALOGUE: tuple[Function, ...] = (
     remembers("seal", "cfo", memory=1024, seconds=300, signs=("seal",), verifies=("cfo",), anchors="writes"),
     remembers("project_budgets", "cfo", hot_reads=("budget", "control"), hot_writes=("budget", "control")),
     # artist
-    thinks("voice", "artist", image=True, memory=1024, seconds=300, reads=("brief", "audio", "costs"), writes=("audio", "costs"),
+    thinks("voice", "artist", image=True, memory=1024, seconds=900, reads=("brief", "audio", "costs"), writes=("audio", "costs"),
            verifies=CFO_KEY, asks=("voices",), hot_reads=(*SPENDS, *LOOKS), hot_writes=SPENDS),
-    thinks("pictures", "artist", image=True, memory=2048, seconds=600, reads=("brief", "pictures", "costs", "uploads", "shown"),
+    thinks("pictures", "artist", image=True, memory=2048, seconds=900, reads=("brief", "pictures", "costs", "uploads", "shown"),
            writes=("pictures", "costs", "shown"), verifies=CFO_KEY, asks=("canvases", "libraries"), hot_reads=(*SPENDS, *LOOKS),
            hot_writes=SPENDS),
     # judge
@@ -191,8 +191,11 @@ CATALOGUE: tuple[Function, ...] = (
     remembers("record_engagement", "analyst"),
     remembers("start_measuring", "analyst", starts=("analytics",)),
     # the way in; what is about money goes to a second function of the same code, which has the CFO's rights
-    remembers("api", "people", memory=1024, seconds=29, reads=("video", "captions", "images", "reports", "health"),
-              verifies=("cfo", "seal"), anchors="reads", starts=("supervisor", "research"), watches=MACHINES,
+    # it writes templates that people publish, and may sign forms for files that they upload
+    remembers("api", "people", memory=1024, seconds=29,
+              reads=("video", "captions", "images", "reports", "health", "templates", "uploads"),
+              writes=("templates", "uploads"),
+              verifies=("cfo", "seal"), anchors="reads", starts=("supervisor", "research", "ingest"), watches=MACHINES,
               answers=("creation",), hot_reads=("control", "budget"), hot_writes=("control",), snap_start=True),
     remembers("api_money", "cfo", folder="api", memory=1024, seconds=29, signs=("cfo",), verifies=("seal",),
               anchors="reads", answers=("creation",), hot_reads=(*SPENDS, "control", "budget"), hot_writes=SPENDS),
@@ -201,7 +204,10 @@ CATALOGUE: tuple[Function, ...] = (
 )  # fmt: skip
 
 BY_NAME = {function.name: function for function in CATALOGUE}
-RENDER_READS: tuple[Kind, ...] = ("brief", "audio", "pictures", "reports", "video", "captions", "images", "costs")
+# a brand's logo is an upload
+RENDER_READS: tuple[Kind, ...] = (
+    "brief", "audio", "pictures", "reports", "video", "captions", "images", "costs", "uploads",
+)  # fmt: skip
 RENDER_WRITES: tuple[Kind, ...] = ("video", "captions", "images", "reports", "costs")
 
 

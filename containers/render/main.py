@@ -6,7 +6,7 @@ import sys
 # As process 1 of a container it would not hear SIGTERM without a handler, and the imports below take seconds.
 signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
 
-from chimera.bootstrap import container_main  # noqa: E402
+from chimera.entrypoints import container_main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(container_main(sys.argv[1:]))

@@ -38,6 +38,8 @@ TAGS = {
     "budgets": "Limits and what is left of them",
     "publications": "Where it went",
     "personas": "For whom and in whose voice",
+    "templates": "How a brief becomes scenes",
+    "uploads": "Pictures, footage and recordings of your own",
 }
 DESCRIPTION = """\
 An autonomous content studio whose money cannot be overspent.

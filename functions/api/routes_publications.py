@@ -1,4 +1,4 @@
-"""`/v1/publications` and `/v1/personas`: where content went, and for whom it is made."""
+"""`/v1/publications`: where content went."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from functions.api.call import current, known_id, new_router
-from functions.api.models import PageOf, Personas, PersonaView, PublicationStatus, PublicationView
+from functions.api.models import PageOf, PublicationStatus, PublicationView
 from functions.api.paging import CursorText, Limit, decode, page_of
 from functions.api.views import publication_view
 
@@ -37,11 +37,3 @@ def get_publication(publication_id: str) -> PublicationView:
     """One post on one channel."""
     call = current(router)
     return publication_view(call.app.publications(call.tenant).get(known_id(publication_id, "publication")))
-
-
-@router.get("/v1/personas", tags=["personas"], summary="Personas, by name")
-def list_personas() -> Personas:
-    """All personas of the tenant."""
-    call = current(router)
-    found = call.app.personas(call.tenant).all()
-    return Personas(items=[PersonaView.model_validate(persona.model_dump()) for persona in found])

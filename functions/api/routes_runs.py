@@ -11,6 +11,7 @@ from chimera.domain.options import RunOptions
 from chimera.errors import ChimeraError
 from chimera.usecases.cost_report import cost_report
 from chimera.usecases.executions import executions_of_content, executions_of_run, histories
+from chimera.usecases.personas import with_persona
 from chimera.usecases.reporting import stages_of
 from chimera.usecases.run_report import build_report
 from functions.api.call import current, keyed_id, known_id, new_router
@@ -53,7 +54,7 @@ def list_runs(limit: Limit = 20, cursor: CursorText = None) -> PageOf[RunView]:
 def start_run(body: Annotated[RunOptions, Body()] = NO_OPTIONS, idempotency_key: Key = None) -> Started:
     """Start the supervisor. `auto_approve` is recorded with your name; `file:` sources are not for HTTP."""
     call = current(router)
-    refuse_local_sources([*body.sources, body.music], feeds=call.app.settings.rss_feeds)
+    refuse_local_sources([*body.sources, body.music, *body.assets], feeds=call.app.settings.rss_feeds)
     if body.approved_by:
         raise ChimeraError(
             "FORBIDDEN",
@@ -63,8 +64,8 @@ def start_run(body: Annotated[RunOptions, Body()] = NO_OPTIONS, idempotency_key:
     if body.auto_approve:
         call.who.require("reviewer")
         body = body.model_copy(update={"approved_by": f"{call.who.subject}, in advance"[:200]})
-    if body.persona_id:
-        call.app.personas(call.tenant).get(known_id(body.persona_id, "persona"))
+    call.app.run_checks(call.tenant).check(body)
+    body = with_persona(body, call.app.personas(call.tenant))
     run_id = keyed_id(call.tenant, "run", idempotency_key)
     options = body.model_dump(mode="json")
     # the row comes first, so that the run can always be found; under one key the first one's options stay

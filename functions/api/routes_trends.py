@@ -6,8 +6,8 @@ from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Query
 
-from chimera.bootstrap import parse
 from chimera.domain.options import KEYLESS, RunOptions
+from chimera.entrypoints import parse
 from functions.api.call import current, keyed_id, new_router
 from functions.api.models import PageOf, ScanRequest, Started, TrendView
 from functions.api.paging import CursorText, Limit, decode, page_of

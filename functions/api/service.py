@@ -22,12 +22,15 @@ from chimera.errors import ChimeraError
 from functions.api import (
     routes_ledger,
     routes_money,
+    routes_personas,
     routes_proof,
     routes_publications,
     routes_reviews,
     routes_runs,
     routes_system,
+    routes_templates,
     routes_trends,
+    routes_uploads,
 )
 from functions.api.access import caller_of, needed_role
 from functions.api.body import parse_object, with_text_body
@@ -58,6 +61,9 @@ for module in (
     routes_proof,
     routes_reviews,
     routes_publications,
+    routes_templates,
+    routes_uploads,
+    routes_personas,
 ):
     resolver.include_router(module.router)
 

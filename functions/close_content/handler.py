@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chimera.bootstrap import App, function
+from chimera.bootstrap import App
+from chimera.entrypoints import function
 from chimera.usecases.verdict import CloseFailed, close_failed
 
 

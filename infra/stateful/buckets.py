@@ -32,6 +32,15 @@ class Buckets(Construct):
             MEDIA,
             key,
             logged=True,
+            # for a browser that posts a file with a form of the API's; the form's signature is what allows it
+            cors=[
+                s3.CorsRule(
+                    allowed_methods=[s3.HttpMethods.POST],
+                    allowed_origins=[f"https://{config.domain}" if config.domain else "https://*.cloudfront.net"],
+                    allowed_headers=["*"],
+                    max_age=3000,
+                )
+            ],
             lifecycle_rules=[
                 s3.LifecycleRule(id="temporary-parts", tag_filters={"kind": "temporary"}, expiration=Duration.days(7)),
                 s3.LifecycleRule(

@@ -23,6 +23,7 @@ from chimera.domain.options import RunOptions
 from chimera.domain.prices import production_upper_bound
 from chimera.errors import ChimeraError, error_class
 from chimera.media.models import SHORT_SIDE
+from chimera.usecases.run_checks import RunChecks
 from chimera_local.cli.options import absolute_asset
 from chimera_local.runs import WAITING, continue_run, ended, exit_code, report, start_run
 from chimera_local.world import World, absolute_music, absolute_source
@@ -57,7 +58,7 @@ class Line:
 
 
 def read_batch(path: Path, *, name: str, defaults: dict[str, Any]) -> list[Line]:
-    """Every line of a JSONL or CSV file as a production. Nothing is started.
+    """Every line of a JSONL or CSV file as a production, checked by its form (`check_lines` does the rest). Nothing is started.
 
     A line has the fields of RunOptions, and `title`, `text`, `script`, `url` for material of one's own; in CSV lists
     are separated by `;` and a template's parameters are columns `param.NAME`. `defaults` fill what a line leaves out.
@@ -81,15 +82,35 @@ def read_batch(path: Path, *, name: str, defaults: dict[str, Any]) -> list[Line]
         lines.append(Line(number, options, stable_id("batch", name, same, str(seen[same])), given))
     if not lines and not problems:
         raise ChimeraError("VALIDATION_FAILED", f"{path.name} holds no line; expected one production a line")
-    if problems:
-        first = "; ".join(f"line {p['line']}: {p['problem']}" for p in problems[:MAX_PROBLEMS])
-        more = f" (and {len(problems) - MAX_PROBLEMS} more)" if len(problems) > MAX_PROBLEMS else ""
-        raise ChimeraError(
-            "VALIDATION_FAILED",
-            f"{path.name}: {len(problems)} of {len(rows)} lines cannot be made; nothing was started. {first}{more}",
-            {"problems": problems[:MAX_PROBLEMS]},
-        )
+    _refuse(path.name, len(rows), problems)
     return lines
+
+
+def check_lines(lines: list[Line], checks: RunChecks, *, file: str) -> None:
+    """Every line against what there is: persona, template and its parameters, platform, the user's own files.
+
+    Raises `VALIDATION_FAILED` that names every bad line (the first 50 problems), with its number and what to do.
+    """
+    problems = [
+        {"line": line.number, "problem": error.message, "code": error.code, "details": error.details}
+        for line in lines
+        for error in checks.problems(line.options)
+    ]
+    _refuse(file, len(lines), problems)
+
+
+def _refuse(file: str, count: int, problems: list[dict[str, Any]]) -> None:
+    """`VALIDATION_FAILED` if there is a problem."""
+    if not problems:
+        return
+    first = "; ".join(f"line {p['line']}: {p['problem']}" for p in problems[:MAX_PROBLEMS])
+    more = f" (and {len(problems) - MAX_PROBLEMS} more)" if len(problems) > MAX_PROBLEMS else ""
+    bad = len({p["line"] for p in problems})
+    raise ChimeraError(
+        "VALIDATION_FAILED",
+        f"{file}: {bad} of {count} lines cannot be made; nothing was started. {first}{more}",
+        {"problems": problems[:MAX_PROBLEMS]},
+    )
 
 
 def _text(path: Path) -> str:
@@ -163,6 +184,8 @@ def _from_csv(row: dict[str, Any]) -> dict[str, Any]:
 
 def _options(given: dict[str, Any]) -> RunOptions:
     values = dict(given)
+    if "persona" in values and "persona_id" not in values:  # as the command line calls it
+        values["persona_id"] = values.pop("persona")
     own = {name: values.pop(name) for name in _MATERIAL if name in values}
     if own:
         if values.get("material"):

@@ -21,16 +21,20 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import unquote, urlsplit
 
+from chimera.adapters.local.upload_forms import UPLOAD_PATH
 from chimera.errors import ChimeraError
 from chimera_local import channel_files
 from chimera_local.functions import FunctionError
 from chimera_local.gateway_events import event_of
+from chimera_local.upload_files import Stream
 
 JSON: TypeAlias = Any
 MAX_BODY_BYTES = 1_000_000
 HEAD_SECONDS = 15.0
 """For a whole request head, idle time before it included: a slow sender holds no thread for longer."""
 BODY_SECONDS = 30.0
+UPLOAD_SECONDS = 3600.0
+"""For a file of 4 GB over a slow network; only for whom a signed form was given to."""
 SEND_SECONDS = 30.0
 """Without progress, while an answer is sent."""
 MAX_CONNECTIONS = 64
@@ -49,11 +53,15 @@ _OWN_HEADERS = {
 Verify: TypeAlias = Callable[[str], Mapping[str, Any]]
 """Bearer token -> claims; raises ChimeraError UNAUTHENTICATED."""
 
+TakeUpload: TypeAlias = Callable[[Stream, int, str, Callable[[], None]], object]
+"""Body, its length and type, what to call once the form is known to be ours: see `upload_files.UploadDesk.take`."""
+
 
 class Gateway:
     """Listens on 127.0.0.1 only. `invoke` is called with the event and gives the function's answer.
 
-    `on_media_view(post_id)` is told of each view: a whole GET, or the first range, of a post's video.
+    `on_media_view(post_id)` is told of each view: a whole GET, or the first range, of a post's video. `take_upload` gets
+    what is posted to `/uploads`, which is no event: a file is larger than one may be.
     """
 
     def __init__(
@@ -66,8 +74,10 @@ class Gateway:
         on_media_view: Callable[[str], object] | None = None,
         access_log: Path | None = None,
         allowed_hosts: tuple[str, ...] = (),
+        take_upload: TakeUpload | None = None,
     ) -> None:
         self.invoke = invoke
+        self.take_upload = take_upload
         self.verify = verify
         self.channel = channel
         self.on_media_view = on_media_view
@@ -201,6 +211,19 @@ class _Deadline(io.RawIOBase):
             self._connection.settimeout(SEND_SECONDS)
 
 
+class _Counted:
+    """A body that knows how much of it was read."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.count = 0
+
+    def read1(self, size: int, /) -> bytes:
+        part = self._stream.read1(size)
+        self.count += len(part)
+        return part
+
+
 class _Refused(Exception):  # noqa: N818 - an answer, not a defect
     """Answer at once, with the contract's error body."""
 
@@ -282,6 +305,9 @@ class _Handler(BaseHTTPRequestHandler):
             raise self._refuse(421, "VALIDATION_FAILED", f"this server does not answer for host {host[:100]!r}")
         if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
             raise self._refuse(404, "NOT_FOUND", f"there is no {path[:200]!r}")
+        if path == UPLOAD_PATH and self.gateway_of.take_upload is not None:
+            self._upload(self.gateway_of.take_upload)
+            return
         body = self._body()
         if path in ("/", "/channel"):
             self._send(302, {"location": "/channel/", "content-length": "0"})
@@ -294,17 +320,27 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> _Refused:
         return _Refused(status, ChimeraError(code, message, {}), headers)
 
+    def _upload(self, take: TakeUpload) -> None:
+        self.close_connection = True
+        if self.command != "POST":
+            raise self._refuse(405, "VALIDATION_FAILED", "a file is sent with POST", {"allow": "POST"})
+        length = self._length()
+        body = _Counted(self.rfile)
+        self._reader.at = time.monotonic() + BODY_SECONDS
+
+        def accepted() -> None:
+            self._reader.at = time.monotonic() + UPLOAD_SECONDS
+
+        try:
+            take(body, length, self.headers.get("Content-Type", ""), accepted)
+        except ChimeraError as error:
+            self._drain(length - body.count)
+            raise _Refused(413 if error.code == "FILE_TOO_LARGE" else error.http_status, error) from error
+        self._drain(length - body.count)
+        self._send(204, {})
+
     def _body(self) -> bytes:
-        lengths = self.headers.get_all("Content-Length") or []
-        if self.headers.get("Transfer-Encoding") or len(set(lengths)) > 1:
-            self.close_connection = True
-            raise self._refuse(411, "VALIDATION_FAILED", "a body needs one Content-Length")
-        if not lengths:
-            return b""
-        if not re.fullmatch(r"\d{1,18}", lengths[0]):
-            self.close_connection = True
-            raise self._refuse(400, "VALIDATION_FAILED", f"Content-Length {lengths[0][:50]!r} is not a number")
-        length = int(lengths[0])
+        length = self._length()
         self._reader.at = time.monotonic() + BODY_SECONDS
         if length > MAX_BODY_BYTES:
             self.close_connection = True
@@ -316,6 +352,18 @@ class _Handler(BaseHTTPRequestHandler):
         if len(body) != length:
             raise ConnectionError("the client went away")
         return body
+
+    def _length(self) -> int:
+        lengths = self.headers.get_all("Content-Length") or []
+        if self.headers.get("Transfer-Encoding") or len(set(lengths)) > 1:
+            self.close_connection = True
+            raise self._refuse(411, "VALIDATION_FAILED", "a body needs one Content-Length")
+        if not lengths:
+            return 0
+        if not re.fullmatch(r"\d{1,18}", lengths[0]):
+            self.close_connection = True
+            raise self._refuse(400, "VALIDATION_FAILED", f"Content-Length {lengths[0][:50]!r} is not a number")
+        return int(lengths[0])
 
     def _drain(self, length: int) -> None:
         """Read some of a body that is refused: closing on unread bytes would reset the answer away."""

@@ -10,6 +10,7 @@ from chimera.domain.ids import new_id
 from chimera.domain.options import RunOptions
 from chimera.errors import CODES, ChimeraError, explain
 from chimera.usecases.executions import executions_of_run, histories
+from chimera.usecases.personas import with_persona
 from chimera.usecases.reporting import stages_of
 from chimera_local.jobs import progress_of
 from chimera_local.world import World
@@ -19,9 +20,12 @@ WAITING = ("waiting_review", "waiting_approval")
 
 
 def start_run(world: World, options: RunOptions, run_id: str = "") -> str:
-    """Start the supervisor; gives the run's id, the given one or a new one. The row is entered before, so that the run
-    can always be found; a run that is entered already is not begun twice."""
+    """Start the supervisor; gives the run's id, the given one or a new one. `App.run_checks` is asked before.
+
+    The row is entered first, so that the run can always be found; a run that is entered already is not begun twice.
+    """
     run_id = run_id or new_id()
+    options = with_persona(options, world.app.personas(world.tenant))
     world.app.runs(world.tenant).begin(run_id, f"supervisor:{run_id}", options.model_dump(mode="json"))
     continue_run(world, run_id)
     return run_id
@@ -62,7 +66,11 @@ def follow(
 
 
 def ended(world: World, run_id: str) -> dict[str, Any] | None:
-    """The row of a run that has ended or waits for a person; None while it goes on by itself."""
+    """The row of a run that has ended or waits for a person; None while it goes on by itself.
+
+    On a full disk `INTERNAL` (`World.check_room`).
+    """
+    world.check_room()
     description = world.workflows.describe(f"supervisor:{run_id}")
     row = world.app.runs(world.tenant).get(run_id)
     if description["status"] != "RUNNING":

@@ -41,6 +41,7 @@ class World:
         self.engine: Any = None
         self.pool: Any = None
         self.jobs: Any = None
+        self.tasks: Any = None
         self.lock: EngineLock | None = None
         self.shared = False
 
@@ -124,7 +125,8 @@ class World:
         }
         # before the engine: its first recovered step may already need the tenant
         seed(settings)
-        self.engine = Engine(database_url=engine_url, machines=machines, tasks=LocalTasks(self.pool, self.jobs))
+        self.tasks = LocalTasks(self.pool, self.jobs)
+        self.engine = Engine(database_url=engine_url, machines=machines, tasks=self.tasks)
         control.engine = self.engine
         self._closers.append(self.engine.close)
         self.engine.launch()
@@ -143,7 +145,7 @@ class World:
     def reopen(self, note: Callable[[str], None] = lambda _: None) -> None:
         """Start again in place: the process whose engine we used has ended, so this one gets an engine of its own."""
         self.close()
-        self.engine, self.shared = None, False
+        self.engine, self.tasks, self.shared = None, None, False
         self.start(note)
 
     def catch_up(self) -> None:
@@ -152,6 +154,18 @@ class World:
 
         self.app.recovery(self.tenant).run()
         deliver_pending(self.app.reviews(self.tenant), self.app.workflows)
+
+    def check_room(self) -> None:
+        """End the command while a step of our own engine waits for room on the disk: whoever sits here can make some.
+
+        The step is left as it is, so that it is made again at the next start; `INTERNAL`, `details.reason` `disk_full`.
+        """
+        if self.tasks is not None and self.tasks.without_room:
+            raise ChimeraError(
+                "INTERNAL",
+                "the disk is full; nothing that was done is lost: free some space, then `chimera resume` goes on from here",
+                {"reason": "disk_full"},
+            )
 
     @property
     def tenant(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +17,16 @@ from chimera.purse import Purse
 from chimera.usecases.cfo import Cfo
 from chimera.usecases.picture_keeping import KeptWork
 from chimera.usecases.scope import Scope
-from tests.fakes.own_media import film
-from tests.fakes.picture_vendors import KEY, PictureVendors, Trouble, picture_vendors
+from tests.fakes.picture_vendors import KEY, PictureVendors, Trouble
 from tests.fakes.spending import Desk
 
 KINDS = [OpenAiCanvas, RunwayCanvas]
 SCOPE = Scope(tenant_id="t", run_id="r", task_id="k", content_id="c")
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return film(
-        tmp_path_factory.mktemp("clip") / "a.mp4",
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc2=s=320x568:r=24:d=1",
-        "-pix_fmt",
-        "yuv420p",
-    )
-
-
 @pytest.fixture
-def vendors(clip: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PictureVendors]:
-    monkeypatch.setattr(RunwayCanvas, "poll_seconds", 0.01)
-    with picture_vendors(clip) as made:
-        yield made
+def vendors(picture_shops: PictureVendors) -> PictureVendors:
+    return picture_shops
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -14,7 +13,6 @@ from chimera.adapters.libraries.stock import Pexels, Pixabay, Unsplash
 from chimera.domain.bill import is_unknown
 from chimera.errors import ChimeraError
 from chimera.plugins.hookspecs import ProviderContext
-from tests.fakes.own_media import film
 from tests.fakes.picture_vendors import KEY, Item, PictureVendors, Trouble, picture_vendors
 
 ALL = [Pexels, Pixabay, Unsplash, Openverse, Commons]
@@ -28,28 +26,14 @@ SEARCH = {
 }
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return film(
-        tmp_path_factory.mktemp("clip") / "a.mp4",
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc2=s=320x568:r=24:d=1",
-        "-pix_fmt",
-        "yuv420p",
-    )
-
-
 @pytest.fixture
-def vendors(clip: Path) -> Iterator[PictureVendors]:
-    with picture_vendors(clip) as made:
-        made.shelf = [
-            Item(11, "Old steel bridge", tags=("harbour",)),
-            Item(12, "Ferry on the bay"),
-            Item(13, "steel bridge film", "footage"),
-        ]
-        yield made
+def vendors(picture_shops: PictureVendors) -> PictureVendors:
+    picture_shops.shelf = [
+        Item(11, "Old steel bridge", tags=("harbour",)),
+        Item(12, "Ferry on the bay"),
+        Item(13, "steel bridge film", "footage"),
+    ]
+    return picture_shops
 
 
 @pytest.mark.parametrize("kind", ALL)

@@ -123,8 +123,22 @@ def test_an_upload_form_is_for_one_key_type_and_size(s3: tuple[Any, S3MediaStore
     assert ["content-length-range", 1, 1000] in policy["conditions"]
     assert {"Content-Type": "video/mp4"} in policy["conditions"]
     assert {"key": KEY} in policy["conditions"]
+    assert "tagging" not in form["fields"]
+    tagged = store.upload_form(KEY, content_type="video/mp4", max_bytes=1000, temporary=True)
+    policy = json.loads(base64.b64decode(tagged["fields"]["policy"]))
+    assert "<Key>kind</Key><Value>temporary</Value>" in tagged["fields"]["tagging"]
+    assert {"tagging": tagged["fields"]["tagging"]} in policy["conditions"], "it cannot be left out"
     with pytest.raises(ChimeraError):
         store.upload_form(KEY, content_type="video/mp4", max_bytes=0)
+
+
+def test_signed_addresses_are_of_the_regions_own_host() -> None:
+    make: Any = client
+    with mock_aws():
+        store = S3MediaStore(make.__wrapped__("s3", "eu-west-1"), BUCKET)
+        host = f"https://{BUCKET}.s3.eu-west-1.amazonaws.com/"  # the global one redirects, which a posted form cannot follow
+        assert store.upload_form(KEY, content_type="video/mp4", max_bytes=9)["url"] == host
+        assert store.url(KEY).startswith(host)
 
 
 def test_a_role_that_may_not_is_told_so(s3: tuple[Any, S3MediaStore]) -> None:

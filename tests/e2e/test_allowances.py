@@ -10,6 +10,7 @@ import pytest
 pytestmark = pytest.mark.xdist_group("e2e")
 
 
+@pytest.mark.slow
 def test_a_stop_in_the_middle_refuses_the_next_step_its_money(chimera: Any) -> None:
     process = chimera.popen("run", *chimera.words(), "--auto-approve", "--json")
     deadline = time.monotonic() + 120

@@ -14,6 +14,7 @@ from chimera.media.provenance import read
 pytestmark = pytest.mark.xdist_group("e2e")
 
 
+@pytest.mark.slow
 def test_one_command_makes_and_publishes_a_carousel(chimera: Any) -> None:
     answer = chimera(
         "run", "--format", "carousel", "--aspect", "1:1", "--resolution", "360p", "--source", chimera.source(),

@@ -109,6 +109,7 @@ def test_up_runs_reviews_and_publishes_over_the_api(chimera: Any) -> None:
     assert not [p for p in chimera.processes() if "postgres" not in " ".join(p.cmdline())]
 
 
+@pytest.mark.slow
 def test_an_escalated_spend_waits_for_a_person(chimera: Any) -> None:
     chimera.env["CHIMERA_RISK_THRESHOLD"] = "0.0"
     waiting = chimera("run", *chimera.words(), "--auto-approve", "--json")

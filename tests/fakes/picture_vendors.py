@@ -24,7 +24,7 @@ import numpy as np
 
 from chimera.adapters.local.media import FolderMediaStore
 from chimera.adapters.paid.http import PaidFactory, Vault
-from chimera.domain.prices import production_limits, retry_limits
+from chimera.domain.prices import production_limits, retry_limits, with_waiting
 from chimera.plugins.hookspecs import ProviderContext
 from chimera.purse import Purse
 from chimera.settings import Settings
@@ -83,6 +83,8 @@ class PictureVendors(Loopback):
         self.billed: list[str] = []
         self.trouble: list[Trouble] = []
         self.tasks: dict[str, list[str]] = {}
+        self.slow = False
+        """Whether tasks are not done before `finish`."""
         self.moderation = "forbidden"
         self.footage = footage
         self._lock = threading.Lock()
@@ -92,6 +94,10 @@ class PictureVendors(Loopback):
     def paths(self, prefix: str) -> list[str]:
         """The paths asked for that begin so."""
         return [path for _, path, _, _ in self.asked if path.startswith(prefix)]
+
+    def finish(self) -> None:
+        """Every task is done."""
+        self.tasks = {task: ["SUCCEEDED"] for task in self.tasks}
 
     def settings(self, **more: Any) -> Settings:
         """Settings that lead every vendor here."""
@@ -287,7 +293,7 @@ class PictureVendors(Loopback):
         self.billed.append(f"runway {body['duration']} s")
         task = str(uuid.uuid4())
         failed = self.moderation in body["promptText"]
-        self.tasks[task] = ["FAILED"] if failed else ["PENDING", "RUNNING", "SUCCEEDED"]
+        self.tasks[task] = ["FAILED"] if failed else ["PENDING", "RUNNING", *([] if self.slow else ["SUCCEEDED"])]
         return 200, "application/json", json.dumps({"id": task}).encode()
 
 
@@ -321,11 +327,10 @@ def content(
     }  # fmt: skip
     asked = {"resolution": "360p", "aspect": "9:16", "fps": 24, **options}
     made.write("brief", "material.json", {"persona": about, "options": asked, "material": {"seed": 7}})
-    made.write(
-        "brief",
-        "request.json",
-        {"limits": production_limits(20, 360), "retry_limits": retry_limits(20, 360), "paid": {"pictures": counted}},
-    )
+    waits = {"pictures": 700 if counted else 0}
+    limits = {"limits": production_limits(20, 360), "retry_limits": retry_limits(20, 360)}
+    request = {name: with_waiting(value, waits) for name, value in limits.items()}
+    made.write("brief", "request.json", {**request, "paid": {"pictures": counted}})
     brief = {
         "brief_id": "b", "trend_id": "t", "title": "The bridge", "script": " ".join(s for s, _ in scenes),
         "estimated_cost": "0.01", "scenes": [{"narration": s, "visual_prompt": v} for s, v in scenes],

@@ -233,3 +233,10 @@ def test_a_former_key_is_still_believed_and_signs_for_its_own_agent_until_the_le
     assert variable.endswith(f" {former}")
     names = {p["AliasName"] for p in production.properties("AWS::KMS::Alias")}
     assert {"alias/studio-cfo-2", "alias/studio-seal"} <= names
+
+
+def test_the_api_signs_forms_for_uploads_and_templates_and_starts_their_ingest(profile: Profile) -> None:
+    written = {flat(r).partition("tenants/")[2] for r in profile.resources_of("api", "s3:PutObject")}
+    assert written == {"*/templates/*", "*/uploads/*"}
+    started = {flat(r).rsplit("-", 1)[-1] for r in profile.resources_of("api", "states:StartExecution")}
+    assert started == {"supervisor", "research", "ingest"}

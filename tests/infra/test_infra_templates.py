@@ -102,6 +102,14 @@ def test_media_age_by_kind(profile: Profile) -> None:
     assert all(not rule.get("ExpirationInDays") for id, rule in rules.items() if id != "temporary-parts")
 
 
+def test_the_media_bucket_takes_posted_forms_from_the_console_alone(profile: Profile) -> None:
+    (media,) = [p for p in profile.properties("AWS::S3::Bucket") if "-media-" in flat(p["BucketName"])]
+    (rule,) = media["CorsConfiguration"]["CorsRules"]
+    assert rule["AllowedMethods"] == ["POST"]
+    (origin,) = rule["AllowedOrigins"]
+    assert origin.startswith("https://") and origin != "https://*"
+
+
 def test_keys_are_of_the_right_kind(profile: Profile) -> None:
     specs = sorted(p["KeySpec"] for p in profile.properties("AWS::KMS::Key") if p.get("KeyUsage") == "SIGN_VERIFY")
     assert specs == ["ECC_NIST_P256", "ECC_NIST_P256", "RSA_2048"]

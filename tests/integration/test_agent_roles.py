@@ -44,6 +44,8 @@ MAY = [
     ("chimera_analyst", "SELECT count(*) FROM engagement"),
     ("chimera_people", "UPDATE controls SET reason = 'by a person'"),
     ("chimera_scout", "UPDATE trends SET title = title"),
+    ("chimera_people", "UPDATE personas SET daily_quota = 1"),
+    ("chimera_people", "DELETE FROM personas"),
 ]
 MAY_NOT = [
     ("chimera_artist", "UPDATE controls SET state = 'RUN'"),
@@ -62,6 +64,7 @@ MAY_NOT = [
     ("chimera_cfo", "UPDATE ledger SET reason = ''"),
     ("chimera_supervisor", "SELECT 1 FROM ledger"),
     ("chimera_people", "CREATE TABLE mine (a int)"),
+    ("chimera_director", "UPDATE personas SET daily_quota = 1"),
 ]
 
 

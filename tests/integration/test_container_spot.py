@@ -17,11 +17,15 @@ from tests.fakes.cloud_jobs import BUCKET, ROOT, Cloud, lay_out, report
 from tests.fakes.locked_moto import moto_server
 
 
+SEGMENTS = 11
+"""Two for each of five scenes, and the outro."""
+
+
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
     with moto_server() as url:
         made = Cloud(url, tmp_path)
-        lay_out(made)
+        lay_out(made, scenes=5, seconds=1.5)
         yield made
 
 
@@ -45,8 +49,8 @@ def test_sigterm_loses_no_finished_segment_and_sigkill_none_that_was_kept(cloud:
     assert third.end() == 0, third.err
     done = report(cloud, "render.json")
     assert third.restored >= len(kept) + len(second.kept)
-    assert done["segments_reused"] == third.restored and done["segments_total"] == 17
-    assert len(third.kept) == 17 - third.restored
+    assert done["segments_reused"] == third.restored and done["segments_total"] == SEGMENTS
+    assert len(third.kept) == SEGMENTS - third.restored
     assert not (set(first.kept) | set(second.kept)) & set(third.kept), "nothing that was kept is rendered again"
     (draw,) = cloud.allowances.draws(cloud.request_id)
     assert draw.state == "CORRECTED" and 0 < draw.charged_micros < step_worst_case("render", 700)
@@ -59,7 +63,7 @@ def test_sigterm_loses_no_finished_segment_and_sigkill_none_that_was_kept(cloud:
         cloud.s3.delete_object(Bucket=BUCKET, Key=key)
     whole = cloud.start("render", 5)
     assert whole.end() == 0, whole.err
-    assert whole.restored == 0 and len(whole.kept) == 17
+    assert whole.restored == 0 and len(whole.kept) == SEGMENTS
     assert report(cloud, "render.json")["sha256"] == done["sha256"], "the video is the same, byte for byte"
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
+import resource
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -18,47 +18,14 @@ from chimera.adapters.downloads.download import Downloader, DownloadLimits
 from chimera.adapters.downloads.naming import title_of
 from chimera.errors import ChimeraError, error_class
 from chimera.settings import Settings
+from tests.fakes.loopback import Answer, served
 from tests.fakes.own_media import film
 
-Answer = Callable[[BaseHTTPRequestHandler], None]
 ANY = DownloadLimits()
 
 
 def settings(**values: Any) -> Settings:
     return Settings(_env_file=None, **{"allow_private_addresses": True, **values})  # type: ignore[call-arg]
-
-
-@contextmanager
-def served(
-    answers: dict[str, Answer], host: str = "127.0.0.1", port: int = 0
-) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    seen: list[dict[str, str]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            seen.append({"path": self.path, **{k.lower(): v for k, v in self.headers.items()}})
-            try:
-                answers[self.path.split("?")[0]](self)
-            except OSError:
-                return  # the client went away
-
-        def log_message(self, format: str, *args: Any) -> None:
-            return
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            return
-
-    with Server((host, port), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield f"http://{host}:{server.server_address[1]}", seen
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def file(data: bytes, status: int = 200, **headers: str) -> Answer:
@@ -304,6 +271,33 @@ def test_the_same_download_runs_once_at_a_time(clip: bytes, tmp_path: Path) -> N
         go_on.set()
         first.join()
     assert [path.suffix for path in tmp_path.iterdir()] == [".mp4"]
+
+
+def test_a_full_disk_is_told_as_such_and_leaves_nothing(clip: bytes, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with served({"/c.mp4": file(clip + bytes(400_000), ETag='"v1"')}) as (base, seen):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # as with a quota: a part of it can be written
+        try:
+            with pytest.raises(error_class("INTERNAL"), match="the disk is full") as caught:
+                Downloader(settings()).download(f"{base}/c.mp4", ANY, tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.details["reason"] == "disk_full" and len(seen) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_download_that_ends_as_another_begins_keeps_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = fcntl.flock
+
+    def finished_first(handle: Any, how: int) -> None:
+        lock(handle, how)
+        handle.write(b"whole")
+        Path(handle.name).rename(tmp_path / "final.mp4")
+
+    monkeypatch.setattr(fcntl, "flock", finished_first)
+    with served({}) as (base, seen), pytest.raises(error_class("CONFLICT")):
+        Downloader(settings()).download(f"{base}/c.mp4", ANY, tmp_path)
+    assert seen == [] and (tmp_path / "final.mp4").read_bytes() == b"whole"
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def pixels(path: Path) -> np.ndarray:
 
 def test_colours_are_the_themes_and_chroma_is_whole(tmp_path: Path) -> None:
     left = ShapeLayer(box=Area(x=90, y=90, width=600, height=600), form="rectangle", colour="accent")
-    (card,) = make_cards(job(scene("", left)), tmp_path, format="carousel")
+    (card,) = make_cards(job(scene("", left)), tmp_path, format="thread")
     blue, green, red = pixels(card.path)[130, 130]
     assert np.abs(np.array([red, green, blue], int) - np.array(rgb(THEME.accent))).max() <= 3
     data = card.path.read_bytes()
@@ -53,7 +53,7 @@ def test_colours_are_the_themes_and_chroma_is_whole(tmp_path: Path) -> None:
 
 
 def test_what_nobody_says_stands_where_captions_would(tmp_path: Path) -> None:
-    with_words, without = make_cards(job(scene(SHORT), scene("")), tmp_path, format="carousel")
+    with_words, without = make_cards(job(scene(SHORT), scene("")), tmp_path, format="thread")
     assert (with_words.words, with_words.dropped, without.words) == (SHORT, (), "")
     place = (24, 273, 312, 63)  # WORDS at a third of its size
     y = slice(place[1], place[1] + place[3])
@@ -64,7 +64,7 @@ def test_what_nobody_says_stands_where_captions_would(tmp_path: Path) -> None:
 
 def test_as_many_whole_sentences_as_fit_and_no_smaller_than_can_be_read(tmp_path: Path) -> None:
     sentences = [f"This is sentence number {n} of a narration that is far too long for it." for n in range(9)]
-    (card,) = make_cards(job(scene(" ".join(sentences))), tmp_path, format="carousel")
+    (card,) = make_cards(job(scene(" ".join(sentences))), tmp_path, format="thread")
     kept = len(sentences) - len(card.dropped)
     assert 1 <= kept < 9
     assert card.words == " ".join(sentences[:kept]) and list(card.dropped) == sentences[kept:]
@@ -74,26 +74,26 @@ def test_as_many_whole_sentences_as_fit_and_no_smaller_than_can_be_read(tmp_path
 
 def test_words_that_the_headline_says_already_are_not_said_twice(tmp_path: Path) -> None:
     headline = HEADLINE.model_copy(update={"text": "*Boats* sail again"})
-    (card,) = make_cards(job(scene(SHORT, headline)), tmp_path, format="carousel")
+    (card,) = make_cards(job(scene(SHORT, headline)), tmp_path, format="thread")
     assert card.words == "Many people are on them."
 
 
 def test_words_keep_clear_of_the_headline_above_them(tmp_path: Path) -> None:
     low = HEADLINE.model_copy(update={"box": Area(x=72, y=700, width=936, height=190), "size": 60})
-    (card,) = make_cards(job(scene("Boats sail again.", low)), tmp_path, format="carousel")
+    (card,) = make_cards(job(scene("Boats sail again.", low)), tmp_path, format="thread")
     (_, top, _, height), (_, words_top, _, _) = card.areas
     assert words_top >= top + height + 10
     full = HEADLINE.model_copy(
         update={"box": Area(x=72, y=100, width=936, height=920), "text": "Word " * 60, "lines": 12}
     )
-    (card,) = make_cards(job(scene("Boats sail again.", full)), tmp_path / "b", format="carousel")
+    (card,) = make_cards(job(scene("Boats sail again.", full)), tmp_path / "b", format="thread")
     assert card.words == "" and card.dropped == ("Boats sail again.",)
 
 
 def test_kinetic_words_stand_all_together(tmp_path: Path) -> None:
     kinetic = KineticLayer(box=Area(x=72, y=120, width=936, height=800))
     text = "Seven harbours run a night ferry again this winter. Two years ago there was only one."
-    (card,) = make_cards(job(scene(text, kinetic)), tmp_path, format="carousel")
+    (card,) = make_cards(job(scene(text, kinetic)), tmp_path, format="thread")
     picture = pixels(card.path)
     rows = [float(picture[y : y + 20].std()) for y in range(50, 300, 25)]
     assert card.words == text and card.dropped == ()
@@ -105,7 +105,7 @@ def test_animations_have_ended(tmp_path: Path) -> None:
     late = number.model_copy(update={"at": 4.0})
     gone = HEADLINE.model_copy(update={"until": 2.0})
     settled, same, empty = make_cards(
-        job(scene("", number), scene("", late), scene("", gone)), tmp_path, format="carousel"
+        job(scene("", number), scene("", late), scene("", gone)), tmp_path, format="thread"
     )
     assert np.abs(pixels(settled.path)[20:180].astype(int) - pixels(same.path)[20:180]).mean() < 2
     accent = np.abs(pixels(settled.path).astype(int) - np.array(rgb(THEME.accent))[::-1]).max(axis=2) < 12
@@ -128,14 +128,15 @@ def test_the_sources_have_the_last_card_of_a_carousel(
     cards = make_cards(job(*scenes, sources=named), tmp_path, format=format)  # type: ignore[arg-type]
     assert len(cards) == count
     assert (cards[-1].kind == "outro") == (format == "carousel" and sources)
-    # a single card names them at its foot
-    assert (len(cards[0].areas) == 3) == (format == "image")
+    # a single card names them, and what it was made with, at its foot; so does the last card where no card of theirs does
+    (*others, last) = (any(y > 330 for _, y, _, _ in card.areas) for card in cards)
+    assert not any(others) and last == (format == "image" or (format == "carousel" and not sources))
 
 
 def test_a_broken_picture_is_said_and_a_large_file_is_made_smaller(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"not a picture")
     with pytest.raises(ChimeraError) as caught:
-        make_cards(job(scene("", image=tmp_path / "broken.png")), tmp_path / "c", format="carousel")
+        make_cards(job(scene("", image=tmp_path / "broken.png")), tmp_path / "c", format="thread")
     assert caught.value.code == "VALIDATION_FAILED" and "broken.png" in caught.value.message
     noise = np.random.default_rng(1).integers(0, 255, (400, 400, 3), np.uint8)
     whole = write_jpeg(tmp_path / "a.jpg", noise).stat().st_size

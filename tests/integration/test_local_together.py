@@ -113,6 +113,7 @@ def start(folder: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_machine_killed_in_its_job_goes_on_where_it_was(folder: Path) -> None:
     first = start(folder)
     deadline = time.monotonic() + 90

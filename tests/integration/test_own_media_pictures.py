@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from chimera.media.own.decode import load
 from chimera.media.own.hashing import ALIKE, hash_of
 from chimera.media.own.picture import distance, perceptual_hash, prepare_picture
 from chimera.media.own.probe import probe
+from tests.fakes.heic import tiled_heic
 from tests.fakes.own_media import chunk, corners, encoded, film, gif, into_png, scene, stored, with_exif
 
 RED, GREEN, BLUE, WHITE = (0, 0, 255), (0, 255, 0), (255, 0, 0), (255, 255, 255)
@@ -56,12 +58,16 @@ def test_nothing_of_the_metadata_is_written(tmp_path: Path) -> None:
         assert b"SECRET" not in out and b"Exif" not in out and b"tEXt" not in out and b"ICC" not in out
 
 
-def test_colours_of_a_profile_become_srgb(tmp_path: Path) -> None:
+def display_p3_png() -> bytes:
     p3 = skia.ColorSpace.MakeRGB(skia.cms.TransferFunction.kSRGB, skia.cms.Matrix3x3.kDisplayP3)
     info = skia.ImageInfo.Make(96, 96, skia.kRGBA_8888_ColorType, skia.kOpaque_AlphaType, p3)
     pixels = np.full((96, 96, 4), (200, 100, 60, 255), np.uint8)
+    return bytes(skia.Image.MakeRasterCopy(skia.Pixmap(info, pixels, 96 * 4)).encodeToData())
+
+
+def test_colours_of_a_profile_become_srgb(tmp_path: Path) -> None:
     source = tmp_path / "p.png"
-    source.write_bytes(bytes(skia.Image.MakeRasterCopy(skia.Pixmap(info, pixels, 96 * 4)).encodeToData()))
+    source.write_bytes(display_p3_png())
     assert b"iCCP" in source.read_bytes()
     got = written(prepare_picture(source, size=(96, 96), out=tmp_path / "o.png").path)[48, 48][::-1]
 
@@ -106,9 +112,45 @@ def test_avif_and_webp_are_pictures(tmp_path: Path) -> None:
     for name in ("p.avif", "p.webp"):
         coder = ("-c:v", "libsvtav1", "-preset", "12") if name == "p.avif" else ("-c:v", "libwebp", "-lossless", "1")
         made = film(tmp_path / name, "-i", str(source), "-frames:v", "1", *coder)
-        assert (probe(made).kind, probe(made).width, probe(made).height) == ("picture", 240, 160)
+        facts = probe(made)
+        assert (facts.kind, facts.width, facts.height) == ("picture", 240, 160)
         picture = written(prepare_picture(made, size=(240, 160), out=tmp_path / "o.png").path)
         assert np.abs(picture[40, 60].astype(int) - RED).max() < 30
+
+
+def test_a_phones_heic_is_put_together_from_its_tiles_upright_and_in_its_colours(tmp_path: Path) -> None:
+    turned = np.ascontiguousarray(np.rot90(corners(500, 360), -1))
+    source = tiled_heic(tmp_path / "p.heic", turned, turns=1)  # 48 tiles and a small picture
+    facts = probe(source)
+    assert (facts.kind, facts.container, facts.width, facts.height) == ("picture", "heif", 500, 360)
+    picture = written(prepare_picture(source, size=(500, 360), out=tmp_path / "o.png").path)
+    assert upright_quarters(cv2.resize(picture, (240, 160)))
+
+    png = display_p3_png()
+    at = png.index(b"iCCP")
+    body = png[at + 4 : at + 4 + int.from_bytes(png[at - 4 : at], "big")]
+    flat = np.full((96, 96, 3), (60, 100, 200), np.uint8)
+    wide = tiled_heic(tmp_path / "w.heic", flat, icc=zlib.decompress(body[body.index(b"\0") + 2 :]))
+    (tmp_path / "p3.png").write_bytes(png)
+    ours, same = (
+        written(prepare_picture(p, size=(96, 96), out=tmp_path / "o.png").path) for p in (wide, tmp_path / "p3.png")
+    )
+    assert np.abs(ours[48, 48].astype(int) - same[48, 48]).max() <= 4
+
+
+def test_a_heic_that_breaks_off_or_lies_about_its_size_is_refused(tmp_path: Path) -> None:
+    whole = tiled_heic(tmp_path / "p.heic", corners(128, 128)).read_bytes()
+    (tmp_path / "cut.heic").write_bytes(whole[: whole.index(b"mdat") + 40])
+    small = tiled_heic(tmp_path / "lies.heic", corners(128, 128), says=(640, 640))
+    large = tiled_heic(tmp_path / "huge.heic", corners(128, 128), says=(60_000, 60_000))
+    for source, code in (
+        (tmp_path / "cut.heic", "VALIDATION_FAILED"),
+        (small, "VALIDATION_FAILED"),
+        (large, "FILE_TOO_LARGE"),
+    ):
+        with pytest.raises(error_class(code)):
+            prepare_picture(source, size=(120, 120), out=tmp_path / "out" / "o.png")
+        assert not list((tmp_path / "out").iterdir())
 
 
 @pytest.mark.parametrize("size", [(540, 960), (500, 500)])

@@ -8,9 +8,8 @@ import gzip
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from chimera.adapters.page_text import decode, extract
 from chimera.adapters.pages import MAX_BYTES, SafePageReader, is_public
 from chimera.errors import ChimeraError
 from chimera.settings import Settings
+from tests.fakes.loopback import Answer, served
 
 ARTICLE = """<!doctype html><html><head><title>Bridge &amp; tunnel</title>
 <meta name="description" content="What closes, and for how long."><style>p{color:red}</style>
@@ -37,10 +37,8 @@ for the coming winter season.</p></article>
 <footer><p>All rights reserved by the Harbour Times and its many
 partners around the world.</p></footer></body></html>"""
 
-Page = Callable[[BaseHTTPRequestHandler], None]
 
-
-def page(body: bytes | str, status: int = 200, **headers: str) -> Page:
+def page(body: bytes | str, status: int = 200, **headers: str) -> Answer:
     data = body.encode() if isinstance(body, str) else body
 
     def send(request: BaseHTTPRequestHandler) -> None:
@@ -52,39 +50,6 @@ def page(body: bytes | str, status: int = 200, **headers: str) -> Page:
         request.wfile.write(data)
 
     return send
-
-
-@contextmanager
-def served(
-    pages: dict[str, Page], host: str = "127.0.0.1", port: int = 0
-) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    seen: list[tuple[str, str]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            seen.append((self.path, self.headers.get("Host", "")))
-            try:
-                pages.get(self.path.split("?")[0], page("not here", 404))(self)
-            except OSError:
-                return  # the reader went away
-
-        def log_message(self, format: str, *args: Any) -> None:
-            return
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            return
-
-    with Server((host, port), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield f"http://{host}:{server.server_address[1]}", seen
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def settings(**values: Any) -> Settings:
@@ -124,7 +89,7 @@ def test_redirects_are_followed_three_times_and_relative_ones_too(local: SafePag
     pages = {f"/{n}": page("", 302, Location=f"/{n + 1}") for n in range(9)}
     with served({**pages, "/3": page(ARTICLE)}) as (base, seen):
         assert local.snippet(f"{base}/0").url == f"{base}/3"
-        assert [path for path, _ in seen] == ["/0", "/1", "/2", "/3"]
+        assert [call["path"] for call in seen] == ["/0", "/1", "/2", "/3"]
     with served(pages) as (base, _):
         assert code_of(lambda: local.snippet(f"{base}/0")) == "PROVIDER_REJECTED"
 
@@ -165,7 +130,7 @@ def test_a_name_that_changes_its_address_is_asked_once_and_the_checked_address_i
             answers = iter([["127.0.0.1"], ["127.0.0.2"]])
             reader = SafePageReader(settings(), resolver=lambda host, p: next(answers), allowed=only_first)
             assert "Harbour Bridge" in reader.snippet(f"http://rebind.example:{port}/n").text
-            assert seen == [("/n", f"rebind.example:{port}")]
+            assert [(call["path"], call["host"]) for call in seen] == [("/n", f"rebind.example:{port}")]
             assert code_of(lambda: reader.snippet(f"http://rebind.example:{port}/n")) == "FORBIDDEN"
             assert hits == []
 
@@ -258,7 +223,7 @@ def test_only_hosts_of_the_open_internet_are_public(address: str, public: bool) 
         (page("x", Content_Encoding="br"), "PROVIDER_REJECTED"),
     ],
 )
-def test_what_is_no_readable_page_is_one_clear_error(local: SafePageReader, answer: Page, code: str) -> None:
+def test_what_is_no_readable_page_is_one_clear_error(local: SafePageReader, answer: Answer, code: str) -> None:
     with served({"/n": answer}) as (base, _):
         assert code_of(lambda: local.snippet(f"{base}/n")) == code
 
@@ -356,6 +321,7 @@ def test_wrong_and_hostile_encodings(body: bytes, content_type: str, expected: s
         "<script>" * 40_000,
         '<p ">' * 80_000,
     ],
+    ids=["less-than", "links", "comments", "divisions", "scripts", "quotes"],
 )
 def test_hostile_html_is_read_in_linear_time(hostile: str) -> None:
     assert isinstance(extract(hostile).text, str)

@@ -19,6 +19,8 @@ from chimera.purse import Purse
 from chimera.usecases.own_pictures import OwnAssets, own_assets
 from chimera.usecases.picturing import PictureRules, paint
 from chimera.usecases.production import MadeContent
+from chimera.usecases.reporting import run_report
+from chimera_local.cli.run import summary
 from tests.fakes.own_media import film
 from tests.fakes.picture_vendors import content, jpeg, storyboard
 from tests.fakes.quick_purse import QuickStore
@@ -64,10 +66,14 @@ def test_a_folder_is_taken_in_natural_order_with_captions(photos: Path, tmp_path
     (photos / "notes.txt").write_text("x")
     (photos / "broken.jpg").write_bytes(b"#EXTM3U\nhttp://example.org/")
     (photos / "link.jpg").symlink_to("/etc/passwd")
+    (photos / "deck.pdf").write_bytes(b"%PDF-1.7")
+    (photos / "more").mkdir()
     found = look(tmp_path, f"file:{photos}")
     assert [a.name for a in found.assets] == ["IMG_2.jpg", "IMG_10.jpg", "old steel bridge.jpg"]
     assert [a.text for a in found.assets] == ["Ferry on the bay", "", "old steel bridge"]
-    assert len(found.left_out) == 1 and "playlist" in found.left_out[0]
+    told = {one.file: one.reason for one in found.left_out}
+    assert set(told) == {"broken.jpg", "link.jpg", "deck.pdf", "more"}
+    assert "playlist" in told["broken.jpg"] and "link" in told["link.jpg"]
 
 
 def test_dates_order_what_cameras_made(tmp_path: Path) -> None:
@@ -125,6 +131,28 @@ def test_keys_of_the_media_store_are_taken(tmp_path: Path) -> None:
     assert [(a.name, a.text) for a in found.assets] == [("a.jpg", "harbour bridge"), ("b.jpg", "")]
     made = content(tmp_path / "media", assets=["key:uploads"])
     assert [s["source"] for s in done(made)["scenes"]][:2] == ["tenants/t/uploads/a.jpg", "tenants/t/uploads/b.jpg"]
+
+
+def test_what_cannot_be_shown_is_told_with_its_reason_in_the_runs_report(tmp_path: Path) -> None:
+    photos = tmp_path / "own"
+    photos.mkdir()
+    (photos / "a.jpg").write_bytes(jpeg(1, 320, 240))
+    (photos / "b.jpg").write_bytes(jpeg(2, 320, 240)[:40])  # begins as one, and is none
+    (photos / "c.pdf").write_bytes(b"%PDF-1.7")
+    made = content(tmp_path / "m", assets=[f"file:{photos}"])
+    done(made)
+    made.write("brief", "brief.json", made.brief().model_dump(mode="json"))
+    made.write("brief", "request.json", {**made.read("brief", "request.json"), "pages_unread": []})
+    scope, nothing = made.scope, {"entries": 0, "verified": True}
+    row = {"id": scope.content_id, "tenant_id": "t", "task_id": "k", "production_cost_micros": None}
+    report = run_report(
+        run={"id": "r", "status": "running", "summary": {}}, content=row, trend=None, approvals=[], verdict=None,
+        publications=[], ledger=nothing, stages=[], media=made.media, scan=None, elapsed_seconds=1.0,
+    )  # fmt: skip
+    told = {one["file"]: one["reason"] for one in report["assets_left_out"]}
+    assert set(told) == {"b.jpg", "c.pdf"} and all(told.values())
+    text = summary(report, "http://x")
+    assert all(f"Left out   {name}: " in text for name in told)
 
 
 def test_two_hundred_files_are_read_in_moments(tmp_path: Path) -> None:

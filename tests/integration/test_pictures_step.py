@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,41 +17,26 @@ from chimera.adapters.canvases.runway import RunwayCanvas
 from chimera.adapters.libraries.collections import Openverse
 from chimera.adapters.libraries.stock import Pexels, Unsplash
 from chimera.domain.models import Draft
+from chimera.domain.prices import production_limits, step_worst_case, waiting_cost, with_waiting
 from chimera.errors import ChimeraError
 from chimera.purse import Purse
 from chimera.usecases import picturing
 from chimera.usecases.casting import Policy
-from chimera.usecases.paid_estimate import paid_worst_cases
+from chimera.usecases.paid_estimate import outside_work
 from chimera.usecases.picturing import PictureRules, paint
 from chimera.usecases.production import MadeContent
-from tests.fakes.own_media import film
-from tests.fakes.picture_vendors import SCENES, Item, PictureVendors, Trouble, content, picture_vendors, storyboard
+from tests.fakes.picture_vendors import SCENES, Item, PictureVendors, Trouble, content, storyboard
 from tests.fakes.quick_purse import QuickStore
 
 SHELF = [Item(11, "Harbour bridge"), Item(12, "Ferry boat on the bay"), Item(13, "Old steel bridge over a river")]
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return film(
-        tmp_path_factory.mktemp("clip") / "a.mp4",
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc2=s=320x568:r=24:d=1",
-        "-pix_fmt",
-        "yuv420p",
-    )
-
-
 @pytest.fixture
-def vendors(clip: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PictureVendors]:
-    monkeypatch.setattr(RunwayCanvas, "poll_seconds", 0.01)
+def vendors(picture_shops: PictureVendors, monkeypatch: pytest.MonkeyPatch) -> PictureVendors:
     for name in ("OPENAI_API_KEY", "RUNWAY_API_KEY"):
         monkeypatch.setenv(name, "set; the vault of the test gives the key")
-    with picture_vendors(clip) as made:
-        made.shelf = list(SHELF)
-        yield made
+    picture_shops.shelf = list(SHELF)
+    return picture_shops
 
 
 class Studio:
@@ -124,10 +108,12 @@ def test_one_work_is_not_shown_twice_in_a_video_nor_in_the_personas_last_ten(
 
 
 def test_a_library_in_trouble_is_noted_and_the_next_is_asked(vendors: PictureVendors, tmp_path: Path) -> None:
-    vendors.trouble = [Trouble("/v1/search", 429) for _ in SCENES]
-    scenes = Studio(vendors).run(content(tmp_path, guidelines={"libraries": ["pexels", "unsplash"]}))["scenes"]
+    vendors.trouble = [Trouble("/v1/search", 429) for _ in SCENES[:1]]
+    scenes = Studio(vendors).run(
+        content(tmp_path, scenes=SCENES[:1], guidelines={"libraries": ["pexels", "unsplash"]})
+    )["scenes"]
     assert {s["provider"] for s in scenes} == {"unsplash"} and "RATE_LIMITED" in scenes[0]["refused"][0]
-    assert len(vendors.paths("/photos/")) == 3, "use is reported"
+    assert len(vendors.paths("/photos/")) == 1, "use is reported"
 
 
 def test_a_file_that_is_no_picture_is_refused(vendors: PictureVendors, tmp_path: Path) -> None:
@@ -147,10 +133,10 @@ def test_generators_are_paid_only_when_named_and_counted(vendors: PictureVendors
     assert {s["provider"] for s in unnamed.run(content(tmp_path, counted=10**6))["scenes"]} == {"cards"}
     assert vendors.billed == [] and uncounted.bought() == unnamed.bought() == {}
     studio = Studio(vendors)
-    result = studio.run(content(tmp_path, guidelines={"libraries": ["openai"]}, counted=10**6))
-    assert {s["provider"] for s in result["scenes"]} == {"openai"} and len(vendors.billed) == 3
+    result = studio.run(content(tmp_path, scenes=SCENES[:2], guidelines={"libraries": ["openai"]}, counted=10**6))
+    assert {s["provider"] for s in result["scenes"]} == {"openai"} and len(vendors.billed) == 2
     assert {s["origin"] for s in result["scenes"]} == {"trained_model"} and "OpenAI" in result["scenes"][0]["licence"]
-    assert sorted(studio.bought()) == [f"pictures/openai/scene-{n}" for n in range(3)]
+    assert sorted(studio.bought()) == [f"pictures/openai/scene-{n}" for n in range(2)]
     prompts = [body["prompt"] for _, path, _, body in vendors.asked if path == "/v1/images/generations"]
     assert all("No text" in p and "calm" in p for p in prompts) and any(
         p.startswith("harbour bridge.") for p in prompts
@@ -213,22 +199,122 @@ def test_a_killed_step_finds_its_scenes_and_pays_nothing_twice(
 
 
 def test_another_attempt_at_the_video_shows_what_was_bought(vendors: PictureVendors, tmp_path: Path) -> None:
-    made = content(tmp_path, guidelines={"libraries": ["openai"]}, counted=10**6)
+    made = content(tmp_path, scenes=SCENES[:1], guidelines={"libraries": ["openai"]}, counted=10**6)
     first = Studio(vendors).run(made)
     again = MadeContent(made.media, made.scope.model_copy(update={"attempt": 1}))
     second = Studio(vendors).run(again)
-    assert len(vendors.billed) == 3 and [s["phash"] for s in first["scenes"]] == [s["phash"] for s in second["scenes"]]
+    assert len(vendors.billed) == 1 and [s["phash"] for s in first["scenes"]] == [s["phash"] for s in second["scenes"]]
     assert first["outro"]["phash"] != second["outro"]["phash"]
 
 
 def test_a_changed_line_changes_one_scene(vendors: PictureVendors, tmp_path: Path) -> None:
-    made = content(tmp_path, guidelines={"libraries": ["openai"]}, counted=10**6)
+    made = content(tmp_path, scenes=SCENES[:2], guidelines={"libraries": ["openai"]}, counted=10**6)
     Studio(vendors).run(made)
     brief = made.read("brief", "brief.json")
     brief["scenes"][1]["visual_prompt"] = "a lighthouse"
     made.write("brief", "brief.json", brief)
     Studio(vendors).run(made)
-    assert len(vendors.billed) == 4
+    assert len(vendors.billed) == 3
+
+
+FOOTAGE: dict[str, Any] = {"guidelines": {"libraries": ["runway"]}, "counted": 10**7}
+
+
+def filmed(folder: Path, vendors: PictureVendors, **more: Any) -> MadeContent:
+    """Two scenes that ask for footage; the tasks they get are not done before `vendors.finish()`."""
+    vendors.slow = True
+    return content(folder, storyboard=storyboard({"want": "footage"}, {"want": "card"}), **{**FOOTAGE, **more})
+
+
+def test_footage_that_takes_too_long_is_asked_for_again_by_its_task_and_paid_once(
+    vendors: PictureVendors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RunwayCanvas, "patience_seconds", 0.02)
+    made, studio = filmed(tmp_path, vendors), Studio(vendors)
+    with pytest.raises(ChimeraError) as caught:
+        studio.run(made)
+    assert caught.value.code == "PROVIDER_TIMEOUT" and caught.value.retryable
+    assert made.read_or_none("pictures", "pictures.json") is None
+    assert made.read("pictures", "scene-001.done.json")["entry"]["provider"] == "cards", "what is done is kept"
+    vendors.finish()
+    shown = studio.run(made)["scenes"][0]
+    assert shown["provider"] == "runway" and shown["footage"] and shown["refused"] == []
+    assert vendors.billed == ["runway 5 s"] and len(vendors.paths("/v1/text_to_video")) == 1
+    assert {call: micros for call, micros in studio.store.drawn.items() if "/" in call} == {
+        "pictures/runway/scene-0": 600_000, "pictures/runway/scene-0/again": 0,
+    }  # fmt: skip
+
+
+def test_a_kill_while_footage_is_waited_for_pays_nothing_twice(
+    vendors: PictureVendors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, studio = filmed(tmp_path, vendors), Studio(vendors)
+
+    def killed(_: float) -> None:
+        raise SystemExit(143)
+
+    with monkeypatch.context() as deadly:
+        deadly.setattr("chimera.adapters.canvases.runway.time.sleep", killed)
+        with pytest.raises(SystemExit):
+            studio.run(made)
+    assert vendors.billed == ["runway 5 s"] and "pictures/runway/scene-0" not in studio.bought(), "the draw stays open"
+    vendors.finish()
+    assert studio.run(made)["scenes"][0]["provider"] == "runway"
+    assert vendors.billed == ["runway 5 s"] and len(vendors.paths("/v1/text_to_video")) == 1
+    assert studio.store.drawn["pictures/runway/scene-0"] == 600_000
+    assert studio.store.drawn["pictures/runway/scene-0/again"] == 0
+
+
+def test_footage_that_never_comes_leaves_a_card_in_the_end(
+    vendors: PictureVendors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RunwayCanvas, "patience_seconds", 0.02)
+    made, studio = filmed(tmp_path, vendors), Studio(vendors)
+    for _ in range(picturing.MOST_WAITS):
+        with pytest.raises(ChimeraError, match="are not done yet"):
+            studio.run(made)
+    shown = studio.run(made)["scenes"][0]
+    assert shown["provider"] == "cards" and "PROVIDER_TIMEOUT" in shown["refused"][-1]
+    assert vendors.billed == ["runway 5 s"]
+
+
+def test_nobody_is_asked_who_could_not_answer_within_the_steps_limit(vendors: PictureVendors, tmp_path: Path) -> None:
+    made, studio = filmed(tmp_path, vendors), Studio(vendors)
+    request = made.read("brief", "request.json")
+    request["limits"]["pictures_seconds"] = int(RunwayCanvas.longest_seconds)
+    made.write("brief", "request.json", request)
+    for _ in range(picturing.MOST_WAITS):
+        with pytest.raises(ChimeraError, match="are not done yet"):
+            studio.run(made)
+    shown = studio.run(made)["scenes"][0]
+    assert shown["provider"] == "cards" and "no time left" in shown["refused"][-1]
+    assert vendors.billed == [] and studio.bought() == {}
+
+
+def test_a_question_that_fails_is_asked_again(vendors: PictureVendors, tmp_path: Path) -> None:
+    made = content(tmp_path, storyboard=storyboard({"want": "footage"}), **FOOTAGE)
+    vendors.trouble = [Trouble("/v1/tasks/", 503), Trouble("/v1/tasks/", 429)]
+    assert Studio(vendors).run(made)["scenes"][0]["provider"] == "runway" and vendors.billed == ["runway 5 s"]
+
+
+def test_the_time_limit_counts_in_who_may_be_waited_for(vendors: PictureVendors) -> None:
+    context = vendors.context()
+    makers = {c.name: c for c in (OpenAiCanvas(context), RunwayCanvas(context))}
+    draft = Draft.model_construct(scenes=[_scene({"narration": n, "visual_prompt": v}) for n, v in SCENES])  # type: ignore[arg-type]
+
+    def waits(libraries: list[str], scenes: int = 3) -> int:
+        persona = {"brand_guidelines": {"libraries": libraries}, "voice_id": "x"}
+        ask = {"persona": persona, "options": {"aspect": "9:16", "format": "carousel"}}
+        asked = draft.model_copy(update={"scenes": (draft.scenes * 9)[:scenes]})
+        return outside_work(asked, ask, voices={}, policy=Policy(), makers=makers).seconds.get("pictures", 0)
+
+    assert (waits([]), waits(["pexels"]), waits(["openai"])) == (0, 120, 240)
+    assert (waits(["openai", "runway"]), waits(["openai", "runway"], 9)) == (630, 2 * 630)
+    limits = production_limits(45)
+    assert with_waiting(limits, {"pictures": 630}) == {**limits, "pictures_seconds": 165 + 630}
+    longer = with_waiting(limits, {"pictures": 5000})
+    assert longer["pictures_seconds"] == 900, "a Lambda's longest"
+    assert waiting_cost(limits, longer) == step_worst_case("pictures", 900) - step_worst_case("pictures", 165) > 0
 
 
 @pytest.mark.parametrize("code", ["SYSTEM_STOPPED", "DATABASE_WAKING"])
@@ -263,19 +349,19 @@ def test_the_estimate_covers_what_is_bought(vendors: PictureVendors, tmp_path: P
     draft = Draft.model_construct(**{**about, "scenes": [_scene(s) for s in scenes]})
     context = vendors.context()
     makers = {c.name: c for c in (OpenAiCanvas(context), RunwayCanvas(context))}
-    counted = paid_worst_cases(draft, ask, voices={}, policy=Policy(), makers=makers)["pictures"]
+    counted = outside_work(draft, ask, voices={}, policy=Policy(), makers=makers).micros["pictures"]
     assert counted == sum(
         maker.worst_case("x" * 990, aspect="9:16", seconds=2 + len(n.split()) * 60 / 140)
         for maker in makers.values()
         for n, _ in SCENES
     )
     ask["persona"]["brand_guidelines"]["libraries"] = ["pexels"]
-    assert paid_worst_cases(draft, ask, voices={}, policy=Policy(), makers=makers) == {}
+    assert outside_work(draft, ask, voices={}, policy=Policy(), makers=makers).micros == {}
     assert (
-        paid_worst_cases(draft, ask, voices={}, policy=Policy(), makers=makers, paid_pictures=True)["pictures"]
+        outside_work(draft, ask, voices={}, policy=Policy(), makers=makers, paid_pictures=True).micros["pictures"]
         == counted
     )
-    board = storyboard({"want": "footage"}, {"want": "photo"}, {"want": "footage"})
+    board = storyboard({"want": "footage"}, {"want": "photo"})
     studio = Studio(vendors)
     studio.run(content(tmp_path, storyboard=board, guidelines={"libraries": ["runway", "openai"]}, counted=counted))
     assert 0 < sum(studio.bought().values()) <= counted
@@ -288,7 +374,9 @@ def _scene(value: dict[str, str]) -> Any:
 
 
 def test_a_video_opens_unlike_the_personas_last_ones(vendors: PictureVendors, tmp_path: Path) -> None:
-    openings = [Studio(vendors).run(content(tmp_path))["opening"].partition("/")[0] for _ in range(6)]
+    openings = [
+        Studio(vendors).run(content(tmp_path, scenes=SCENES[:1]))["opening"].partition("/")[0] for _ in range(6)
+    ]
     assert len(set(openings)) == 6, "the same seed, yet each opens with another family"
 
 

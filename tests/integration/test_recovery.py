@@ -451,7 +451,7 @@ def make_handler(monkeypatch: pytest.MonkeyPatch) -> Callable[[App], Any]:
     def make(app: App) -> Any:
         from functions.recover.handler import handler
 
-        monkeypatch.setattr("chimera.bootstrap.App", lambda: app)
+        monkeypatch.setattr("chimera.entrypoints.App", lambda: app)
         return handler
 
     return make

@@ -165,3 +165,5 @@ def test_pins_are_kept_and_taken_back(db: Database, tenant: str) -> None:
     assert earlier(rows.template_history(persona.persona_id), rows.get(persona.persona_id).template) is None
     with pytest.raises(ChimeraError, match="no persona"):
         rows.set_template("00000000-0000-7000-8000-000000000099", "quote@1", by="me")
+    with pytest.raises(ChimeraError, match="CONFLICT"):
+        rows.set_template(persona.persona_id, "quote@1", by="me", expected="what it was a moment ago")

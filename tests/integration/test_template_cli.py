@@ -57,10 +57,15 @@ def test_a_template_goes_from_new_to_another_house(home: Path, monkeypatch: pyte
     shown = typed("show", "my-show@^1", "--json").json
     assert shown["built_on"][0].startswith("explainer@1.")
     assert {"kicker", "headlines"} <= set(shown["parameters"])
-    exported = typed("export", "my-show", "--out", str(home), "--json").json
+    monkeypatch.chdir(home)
+    assert "write ./my-show or my-show@VERSION" in refused("publish", "my-show").message, (
+        "the edited one, or the published?"
+    )
+    exported = typed("export", "my-show@1.0.0", "--out", str(home), "--json").json
     assert Path(exported["file"]).name == "my-show-1.0.0.chimera-template"
     monkeypatch.setenv("CHIMERA_HOME", str(home / "elsewhere"))
     get_settings.cache_clear()
+    monkeypatch.chdir(home.parent)
     assert refused("show", "my-show").code == "NOT_FOUND"
     assert typed("import", exported["file"], "--json").json["checksum"] == exported["checksum"]
     assert "my-show" in typed("ls").out

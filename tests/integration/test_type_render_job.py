@@ -113,7 +113,7 @@ def store(
     pictures = [
         {"image": f"scene-{i:03d}.png", "provider": "cards", "prompt": "p"} if i != 2 else
         {"image": "scene-002.png", "provider": "library", "licence": "CC0-1.0", "author": "Ann", "source": "https://p.example/1",
-         "origin": "person"}
+         "origin": "person", "scrim": 0.3}
         for i in range(4)
     ]  # fmt: skip
     found.write("pictures", "pictures.json", {"fingerprint": "p", "provider": "mixed", "seed": 7, "scenes": pictures,
@@ -125,7 +125,8 @@ def test_the_job_is_the_storyboard_with_its_voices_and_pictures(made: MadeConten
     assert [s.key for s in job.scenes] == ["open", "a", "b", "end"]
     assert [s.audio is not None for s in job.scenes] == [False, True, True, False]
     assert all(s.image is not None and s.image.exists() for s in job.scenes)
-    assert [s.scrim for s in job.scenes] == [0, 0.3, 0, 0] and job.scenes[1].visual_prompt == "picture 0"
+    assert [s.scrim for s in job.scenes] == [0, 0, 0.3, 0], "as the pictures' step says: a card needs none"
+    assert job.scenes[1].visual_prompt == "picture 0"
     assert (job.template, job.platform, job.theme, job.captions and job.captions.style) == (
         "news@1.2.0",
         "tiktok",
@@ -170,7 +171,9 @@ def test_a_logo_and_a_font_of_the_brand_are_used_and_named(made: MadeContent, tm
     board["theme"]["display"] = "key:brand/face.ttf"
     made.write("brief", "storyboard.json", board)
     job = job_of(made)
-    assert job.logo == tmp_path / "logo.png" and job.logo_box is not None and job.theme is not None
+    assert job.logo is not None and job.logo_box is not None and job.theme is not None
+    shown = cv2.imread(str(job.logo), cv2.IMREAD_UNCHANGED)
+    assert shown.shape == (20, 60, 4) and int(abs(shown.astype(int) - 200).max()) <= 1, "its pixels, not its file"
     assert Path(job.theme.display).exists() and job.theme.display.endswith(".ttf")
     bill, files = bill_of_materials(made, job, ())
     named = {(item.kind, item.name): item for item in bill.items}

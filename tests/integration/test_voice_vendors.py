@@ -14,7 +14,7 @@ from chimera.adapters.postgres.database import Database
 from chimera.bootstrap import App
 from chimera.domain.models import Draft
 from chimera.domain.money import usd
-from chimera.domain.prices import production_upper_bound
+from chimera.domain.prices import Outside, production_upper_bound, waiting_cost
 from chimera.errors import ChimeraError
 from chimera.plugins.hookspecs import ProviderContext
 from chimera.plugins.loader import providers
@@ -24,7 +24,7 @@ from chimera.usecases.breakers import Breakers
 from chimera.usecases.briefing import write_brief
 from chimera.usecases.casting import Policy
 from chimera.usecases.cfo import Cfo
-from chimera.usecases.paid_estimate import paid_worst_cases
+from chimera.usecases.paid_estimate import outside_work
 from chimera.usecases.production import MadeContent
 from chimera.usecases.speaking import speak
 from tests.fakes.paid_vendor import Trouble
@@ -79,7 +79,7 @@ def test_a_vendor_speaks_a_whole_video_within_what_was_estimated(
     assert {s["times"] for s in found["scenes"]} == {"aligned" if provider == "openai" else "engine"}
     draft = Draft.model_validate(made.brief().model_dump(include={"title", "scenes", "writer"}))
     ask = made.read("brief", "material.json")
-    most = paid_worst_cases(draft, ask, voices=voices(vendors, None), policy=Policy())["voice"]
+    most = outside_work(draft, ask, voices=voices(vendors, None), policy=Policy()).micros["voice"]
     characters = sum(map(len, LINES))
     assert most == 2 * characters * PRICES[provider] * (2 if provider == "polly" else 1)
     paid = sum(micros for _, micros in speech(desk, purse))
@@ -172,12 +172,12 @@ def test_the_approval_asks_for_the_paid_voices_that_may_speak_and_no_others(
     offered = voices(vendors, None)
 
     def most(policy: Policy = Policy(), asked: Any = ask) -> int:  # noqa: B008 (frozen)
-        return paid_worst_cases(draft, asked, voices=offered, policy=policy).get("voice", 0)
+        return outside_work(draft, asked, voices=offered, policy=policy).micros.get("voice", 0)
 
     assert most() == 2 * characters * (30 + 2 * 16)
     assert most(Policy(paid_voices=True)) == 2 * characters * (300 + 30 + 2 * 16)
     plain = content(tmp_path / "b").read("brief", "material.json")
-    assert paid_worst_cases(draft, plain, voices=offered, policy=Policy()) == {}
+    assert outside_work(draft, plain, voices=offered, policy=Policy()).micros == {}
     assert most(Policy(preferred="elevenlabs"), plain) == 2 * characters * 300
     monkeypatch.delenv("OPENAI_API_KEY")
     monkeypatch.chdir(tmp_path)
@@ -224,12 +224,15 @@ def test_what_the_cfo_is_asked_for_grows_by_what_the_paid_voices_can_cost(
         pages: Any = None  # the trend has no address: nothing is read
         return write_brief(made, [_Writer()], pages, App(media=made.media).templates("t"), paid)
 
-    def estimate(draft: Draft, ask: dict[str, Any]) -> dict[str, int]:
-        return paid_worst_cases(draft, ask, voices=voices(vendors, None), policy=Policy())
+    def estimate(draft: Draft, ask: dict[str, Any]) -> Outside:
+        return outside_work(draft, ask, voices=voices(vendors, None), policy=Policy())
 
     free, paid = asked("a", None), asked("b", estimate)
     text = _Writer().write(None).script
     most = 2 * len(" ".join(text.split())) * 300
     assert paid["paid"] == {"voice": most}
     grown = Decimal(paid["request"]["request_cost"]) - Decimal(free["request"]["request_cost"])
+    assert paid["limits"] == {**free["limits"], "voice_seconds": free["limits"]["voice_seconds"] + 180}
+    assert paid["retry_limits"] == free["retry_limits"], "the voice is used again"
+    most += waiting_cost(free["limits"], paid["limits"])  # the vendor's answer may be waited for
     assert Decimal(most) / 10**6 <= grown < Decimal(most) / 10**6 + Decimal("0.01")

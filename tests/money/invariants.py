@@ -17,7 +17,8 @@ from math import ceil
 from typing import Any
 
 from chimera.domain.ledger import Entry
-from tests.money.sim_store import Changes, SimStore, Tables
+from tests.money.sim_store import SimStore
+from tests.money.sim_tables import Changes, Tables
 
 Key = tuple[str, str, str]
 GRACE = timedelta(seconds=30)

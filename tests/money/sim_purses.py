@@ -25,7 +25,7 @@ from chimera.usecases.recovery import BooksCheck, Dispatched, Recovery, Work
 from chimera.usecases.spend_gateway import SpendGateway
 from chimera.usecases.spend_record import ProductionSpend
 from tests.money.invariants import Breach, expect
-from tests.money.sim_store import Changes
+from tests.money.sim_tables import Changes
 from tests.money.sim_world import Actor, unless_unanswered
 
 if TYPE_CHECKING:

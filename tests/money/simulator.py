@@ -25,7 +25,8 @@ from tests.money.sim_jobs import Jobs
 from tests.money.sim_ledger import SimLedger
 from tests.money.sim_lives import Lives
 from tests.money.sim_purses import Purses
-from tests.money.sim_store import KEEPS_LOSING, Changes, SimStore
+from tests.money.sim_store import KEEPS_LOSING, SimStore
+from tests.money.sim_tables import Changes
 from tests.money.sim_world import (
     RETRYABLE,
     Actor,

@@ -25,7 +25,8 @@ from chimera.errors import ChimeraError
 from chimera.settings import Settings
 from chimera.usecases.ledger import LedgerEngine
 from tests.money.sim_jobs import SCOPES
-from tests.money.sim_store import NoFaults, SimStore
+from tests.money.sim_store import SimStore
+from tests.money.sim_tables import NoFaults
 
 KID = "k" * 43
 POLICY = CfoPolicy(max_transaction_micros=3_000_000, approval_ttl_seconds=600)

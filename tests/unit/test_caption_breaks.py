@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chimera.media.captions import Cue, coverage, gaps_ok, make_cues, reading
+from chimera.media.captions import MAX_CHARS_PER_SECOND, Cue, coverage, gaps_ok, make_cues, reading
 from chimera.media.models import Word
 from chimera.media.text import graphemes
 
@@ -189,8 +189,13 @@ def test_one_outlier_does_not_move_its_neighbours() -> None:
 
 
 def test_a_word_of_400_characters_and_ten_thousand_words() -> None:
-    long = make_cues([Word(text="x" * 400, start=0, end=5)], line_chars=LINE, limit=6)
-    assert len(long) == 1 and long[0].text == "x" * 400
+    word = Word(text="x" * 400, start=0, end=5)
+    long = make_cues([word], line_chars=LINE, limit=6)
+    assert len(long) == 1 and long[0].text.startswith("x" * 80) and long[0].text.endswith("x…")
+    assert long[0].chars_per_second <= MAX_CHARS_PER_SECOND
+    assert coverage(f"Say {word.text} now", f"Say {long[0].text} now") == 1.0
+    assert coverage(f"Say {word.text} now", "Say yyyyyyyyyyyyy… now") < 1.0
+    assert make_cues([Word(text="x" * 400, start=0, end=25)], line_chars=LINE, limit=25)[0].text == "x" * 400
     many = [Word(text=f"word{i % 97}" + "." * (i % 14 == 13), start=i * 0.3, end=i * 0.3 + 0.28) for i in range(10_000)]
     before = time.process_time()
     cues = make_cues(many, line_chars=LINE, limit=3001)

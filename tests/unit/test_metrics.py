@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from chimera.bootstrap import App, function
+from chimera.bootstrap import App
 from chimera.domain.models import Model
+from chimera.entrypoints import function
 from chimera.errors import ChimeraError
 from chimera.metrics import METRICS, MOST_NOTED, flush, measure, take
 from chimera.settings import get_settings

@@ -32,6 +32,19 @@ def test_captions_in_time_are_found_in_time_over_any_bed(bed: float) -> None:
     assert found["captions_off_seconds"] <= 0.05 and found["longest_uncaptioned_seconds"] <= 0.3
 
 
+@pytest.mark.parametrize("bed", [0.0, 0.01])
+def test_a_word_that_begins_softly_begins_with_its_first_sound(bed: float) -> None:
+    sound = spoken(*VOICE, bed=bed)
+    for start, _ in VOICE:  # an unstressed syllable 12 dB down, the closure of a stop, and only then the loud vowel
+        first, closure, vowel = (round((start + t) * RATE) for t in (0.0, 0.12, 0.18))
+        sound[first:closure] //= 4
+        sound[closure:vowel] //= 100
+    found = hold_against_captions(sound, RATE, CUES)
+    assert found["captions_off_seconds"] <= 0.03
+    late = [(start + 0.2, end + 0.2, text) for start, end, text in CUES]
+    assert hold_against_captions(sound, RATE, late)["captions_off_seconds"] >= 0.17
+
+
 @pytest.mark.parametrize("seconds", [-0.4, 0.2, 0.4])
 def test_a_shift_is_measured(seconds: float) -> None:
     moved = [(start + seconds, end + seconds, text) for start, end, text in CUES]

@@ -277,6 +277,11 @@ def test_other_languages_are_left_to_the_engine() -> None:
     assert said("in 2026 & 5 km BBC", "de") == "in 2026 5 km BBC"
 
 
+def test_joiners_that_an_engine_would_say_by_name_are_not_said() -> None:
+    assert said("תל־אביב ירד ב־12% ־", "he") == "תל אביב ירד ב 12%"
+    assert said("كتـــاب", "ar") == "كتاب"
+
+
 TOKENS = st.one_of(
     st.sampled_from([line[0] for line in table()]),
     st.from_regex(r"[-+$£€#@(]?[0-9]{1,20}[.,:/x%-]?[0-9]{0,4}[A-Za-z%°²]{0,4}[.,)!?]?", fullmatch=True),

@@ -103,6 +103,19 @@ def test_boxes_come_from_regions_in_every_aspect() -> None:
         assert box.width == pytest.approx((head.width - 20) / 2 - 20)
 
 
+def test_what_is_mirrored_lies_at_the_other_side_of_its_region_in_a_right_to_left_video() -> None:
+    shape = "{kind: shape, form: line, box: {from: mine, part: [0, 0, 0.25, 1], mirror: true}}"
+    text = "regions: {all: {mine: {from: frame, part: [0.1, 0.5, 0.4, 0.1], mirror: true}}}" + LAYERS.format(
+        layer=shape
+    )
+    left, right = (
+        board(text, words=brief(title=title), aspect="1:1").scenes[0].layers[0].box.x
+        for title in ("Night ferries", "العبّارات الليلية")
+    )
+    assert (left, right) == (108, 1080 - 108 - 108)
+    assert "mirror: got 1, expected true or false" in why(text.replace("true}}\n", "'{{ 1 }}'}}\n"))
+
+
 def test_by_aspect_and_platform_reach_the_template() -> None:
     expression = "{{ by_aspect('tall', 'wide', 'square') }} {{ platform }} {{ aspect }}"
     assert one_text(expression, aspect="16:9", platform="tiktok") == "wide tiktok 16:9"

@@ -101,6 +101,16 @@ def test_sentences_lose_nothing(text: str) -> None:
     assert all(sentence.strip() for sentence in sentences(text))
 
 
+@pytest.mark.parametrize("aspect", ASPECTS)
+def test_the_explainers_brand_stands_above_its_title_and_gives_way_to_a_logo(aspect: str) -> None:
+    layers = expand(builtin("explainer"), wish(brand="Harbour Post", aspect=aspect)).scenes[0].layers
+    brand, title = (layer for layer in layers if layer.kind == "text")
+    assert (brand.text, title.text) == ("Harbour Post", "Night ferries")
+    assert brand.box.y + brand.box.height <= title.box.y
+    logo = wish(brand="Harbour Post", logo="own:1", aspect=aspect)
+    assert sum(layer.kind == "text" for layer in expand(builtin("explainer"), logo).scenes[0].layers) == 1
+
+
 def test_the_eight_are_there_and_one_of_each_kind() -> None:
     assert NAMES == ["data-story", "debate", "explainer", "how-to", "listicle", "montage", "photo-essay", "quote"]
     assert len({builtin(name).pack.text("kind") for name in NAMES}) == 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,10 @@ def test_links_and_strange_files_are_no_part_of_a_pack(tmp_path: Path) -> None:
     with pytest.raises(ProblemsError, match="a link"):
         load(root)
     (root / "assets" / "passwd.txt").unlink()
+    os.mkfifo(root / "assets" / "a.txt")
+    with pytest.raises(ProblemsError, match="neither a file nor a folder"):
+        load(root)
+    (root / "assets" / "a.txt").unlink()
     (root / "run.sh").write_text("x")
     with pytest.raises(ProblemsError, match=r"'run\.sh' is not expected"):
         load(root)
@@ -181,3 +186,14 @@ def test_rollbacks_go_back_step_by_step() -> None:
     assert stack(history, "d@1") == ["a@1", "b@1", "d@1"]
     assert earlier([], "a@1") is None
     assert earlier([change("a@1", "b@1")], "z@1") == "b@1"  # changed by other means since
+
+
+def test_a_folder_that_is_no_pack_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    root = folder(tmp_path / "mine", EVERY_SCENE)
+    (root / "assets").mkdir()
+    for number in range(61):
+        with (root / "assets" / f"{number}.png").open("wb") as file:
+            file.truncate(20_000_000)  # sparse: more than a gigabyte if it were read
+    with pytest.raises(ProblemsError) as caught:
+        load(root)
+    assert [problem.message.partition(";")[0] for problem in caught.value.problems] == ["the pack is too large"]

@@ -137,6 +137,22 @@ def test_an_unknown_region_and_parameter_are_told() -> None:
     assert any("there is no parameter 'siz'" in line for line in found)
 
 
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        ("1 is nosuch", "unknown test 'nosuch'"),
+        ("+".join(["1"] * 1000), "nested too deeply"),
+        ("not " * 900 + "1", "nested too deeply"),
+        ("a" + ".a" * 1900, "nested too deeply"),
+        (" and ".join(["true"] * 440), "nested too deeply"),
+    ],
+    ids=["test", "sum", "not", "dots", "and"],
+)
+def test_an_expression_that_would_end_its_reader_is_told_with_its_line(expression: str, says: str) -> None:
+    (found,) = said(EVERY_SCENE + f"    when: '{expression}'\n")
+    assert found.startswith(f"8: scenes[0].when: {says}")
+
+
 def test_what_only_a_trial_shows_is_told_as_well() -> None:
     found = said(
         """

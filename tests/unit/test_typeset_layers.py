@@ -46,14 +46,14 @@ WORDS = tuple(Word(text=w, start=0.4 * i, end=0.4 * i + 0.35) for i, w in enumer
 
 def set_type(
     layers: Sequence[Placed], theme: Theme = THEMES[0], *, words: tuple[Word, ...] = WORDS, seconds: float = 4.0,
-    captions: bool = True,
+    captions: bool = True, title: str = "T",
 ) -> str:  # fmt: skip
     clip = Clip(
         index=1, kind="statement", scene=RenderScene(narration=SAID), start_frame=0, frames=round(seconds * 30),
         words=words, motion=Motion(zoom=(1.0, 1.0)), layers=tuple(layers),
     )  # fmt: skip
     page = Page(
-        layout=LAYOUTS["9:16"], theme=theme, title="T", sources=("https://www.bbc.co.uk/a", "Reuters"), language="en",
+        layout=LAYOUTS["9:16"], theme=theme, title=title, sources=("https://www.bbc.co.uk/a", "Reuters"), language="en",
         seed=1, clip_count=5, fps=30,
     )  # fmt: skip
     return typeset(clip, (), page, captions=captions)
@@ -339,3 +339,9 @@ def test_layers_stand_in_the_order_of_their_depth() -> None:
     found = events(set_type([high, deep]))
     circle = next(e.layer for e in found if e.style == "Shape")
     assert all(e.layer < circle for e in found if e.style == "Type")
+
+
+@pytest.mark.parametrize(("title", "first"), [("Night", "\\clip(120,298,120,723)"), ("ليل", "\\clip(761,298,761,723)")])
+def test_a_rule_grows_from_the_side_where_reading_begins(title: str, first: str) -> None:
+    rule = ShapeLayer(box=BOX, form="rectangle", enter="grow-x")
+    assert first in set_type([rule], title=title)

@@ -15,6 +15,7 @@ from chimera.adapters.writers.headline import figure_of, hashtag, headline_of, s
 from chimera.adapters.writers.offline import OfflineWriter
 from chimera.domain import claims
 from chimera.domain.brand import avoided
+from chimera.domain.folding import sentences
 from chimera.domain.models import (
     BrandGuidelines,
     Draft,
@@ -350,3 +351,27 @@ def test_figures_and_tags() -> None:
     assert hashtag("machine learning") == "#MachineLearning"
     assert hashtag("GPT-5 API") == "#GPT5API"
     assert hashtag("12") == ""
+
+
+@pytest.mark.parametrize("format", ["image", "carousel", "thread"])
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_read_and_not_spoken_is_the_text_proper(format: str, seed: int) -> None:
+    page = Snippet(url="https://example.org/x", title="b", text=BRIDGE)
+    subject = trend("Harbour Bridge to close for six weeks", url=page.url, metrics={"likes": 420})
+    draft = write(subject, page, seed=seed, format=format)
+    assert draft.scenes[0].narration == "Harbour Bridge to close for six weeks."
+    assert len(draft.scenes) > 3 and "420" in draft.scenes[-1].narration
+    between = [line for scene in draft.scenes[1:-1] for line in sentences(scene.narration)]
+    assert between and all(line in BRIDGE for line in between), "sentences of the material and nothing else"
+    around = {
+        p
+        for pool in (phrases.FIRST, phrases.NEXT, phrases.FIGURE, phrases.LAST, phrases.WHY_OPEN, phrases.FOLLOW)
+        for p in pool
+    }
+    assert not any(phrase in draft.script for phrase in around)
+
+
+@pytest.mark.parametrize("title", ["Claude Shannon", "I built a thing in my garage", "日本のニュース速報です", "Short"])
+def test_a_carousel_about_next_to_nothing_has_two_cards(title: str) -> None:
+    draft = write(trend(title, url="https://example.org/x"), format="carousel")
+    assert len(draft.scenes) == 2 and all(scene.narration for scene in draft.scenes)

@@ -36,6 +36,7 @@ class Lazy(click.Group):
         "publish": "publish:publish",
         "provenance": "provenance:provenance",
         "template": "template:template",
+        "persona": "persona:persona",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("interrupted; `chimera resume` goes on from here", err=True)
         sys.exit(130)
     except ValidationError as error:
-        from chimera.bootstrap import invalid
+        from chimera.entrypoints import invalid
 
         _chimera(invalid(error), given)
     except ChimeraError as error:

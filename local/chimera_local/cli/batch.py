@@ -12,7 +12,7 @@ import click
 
 from chimera.domain.money import usd
 from chimera.settings import get_settings
-from chimera_local.batches import Batch, left_micros, read_batch
+from chimera_local.batches import Batch, check_lines, left_micros, read_batch
 from chimera_local.cli import emit, who
 from chimera_local.cli.progress import StageProgress
 from chimera_local.world import world
@@ -25,7 +25,7 @@ from chimera_local.world import world
 )
 @click.option("--name", default="", help="Another name makes everything anew; empty: the file's.")
 @click.option("--retry-failed", is_flag=True, help="Begin those lines anew that ended without a video.")
-@click.option("--check", is_flag=True, help="Only check the file and say what it can cost.")
+@click.option("--check", is_flag=True, help="Only check every line, and say what they can cost.")
 @click.option("--auto-approve", is_flag=True, help="Approve in advance what the judge puts to review, for every line.")
 @click.option(
     "--stop-at", type=click.Choice(["brief", "approval", "render", "judge"]), default=None, help="For every line."
@@ -56,6 +56,8 @@ def batch(
     lines = read_batch(file, name=name or file.name, defaults=defaults)
     most = sum(line.worst_case_micros for line in lines)
     if check:
+        with world(get_settings(), engine=False) as w:
+            check_lines(lines, w.app.run_checks(w.tenant), file=file.name)
         said = {"lines": len(lines), "at_most": usd(most), "currency": "USD"}
         emit(said, as_json=as_json, text=f"{len(lines)} lines can be made, for at most {usd(most)} USD in all")
         return 0
@@ -64,6 +66,7 @@ def batch(
     with StageProgress() as progress, world(get_settings(), note=progress.update) as w:
         progress.done("database")
         progress.done("engine")
+        check_lines(lines, w.app.run_checks(w.tenant), file=file.name)
         left = left_micros(w)
         short = f"; the budgets leave {usd(left)} USD, so some may have to wait or be refused" if most > left else ""
         progress.note(f"{len(lines)} lines, for at most {usd(most)} USD in all, {at_a_time} at a time{short}")

@@ -64,6 +64,8 @@ def ingest(
     with StageProgress() as progress, world(get_settings(), note=progress.update) as w:
         progress.done("database")
         progress.done("engine")
+        if make:
+            w.app.run_checks(w.tenant).check(options)
         progress.update("ingest")
         event = _event(w, source, title, max_mb * 1_000_000)
         event |= {"language": language or None, "transcribe": not no_transcript}
@@ -112,6 +114,7 @@ def _run(w: World, event: dict[str, Any]) -> dict[str, Any]:
     named = hashlib.sha256(str(event.get("key") or event.get("url")).encode()).hexdigest()[:16]
     execution = w.workflows.start("ingest", f"{named}-{new_id()}", event)
     while (found := w.workflows.describe(execution))["status"] == "RUNNING":
+        w.check_room()
         time.sleep(_POLL_SECONDS)
     if found["status"] != "SUCCEEDED":
         cause = str(found.get("cause") or "")

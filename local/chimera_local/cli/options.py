@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from chimera.bootstrap import parse
 from chimera.domain.options import CAPTIONS, RunOptions
+from chimera.entrypoints import parse
 from chimera.errors import ChimeraError
 from chimera_local.world import absolute_music, absolute_source
 
@@ -55,7 +55,12 @@ _DECORATORS = (
     click.option(
         "--platform", default="", help="Whose safe area is kept, such as tiktok; empty: the strictest of all."
     ),
-    click.option("--persona", "persona_id", default="", help="Whose video it is; empty: whoever may make one."),
+    click.option(
+        "--persona",
+        "persona_id",
+        default="",
+        help="Whose video it is: a persona's name or id; empty: whoever may make one.",
+    ),
     click.option(
         "--auto-approve",
         is_flag=True,
@@ -159,33 +164,10 @@ def _typed(value: str) -> str | int | float | bool:
 
 
 def absolute_asset(asset: str) -> str:
-    """`file:PATH` (or just a path, or `key:KEY`) with the path made absolute and there.
-
-    A file is looked at, so that what is no picture and no footage is said before anything is begun; the files of a folder
-    are looked at when they are used, and the report says what became of them.
-    """
+    """`file:PATH` (or just a path, or `key:KEY`) with the path made absolute and there; what it holds, `RunChecks` says."""
     if asset.startswith("key:"):
         return asset
     path = Path(asset.removeprefix("file:")).expanduser()
     if not path.exists():
         raise ChimeraError("VALIDATION_FAILED", f"--asset {asset}: there is no file or folder {path}", {"asset": asset})
-    path = path.resolve()
-    if not path.is_dir():
-        _refuse_unusable(asset, path)
-    return f"file:{path}"
-
-
-def _refuse_unusable(asset: str, path: Path) -> None:
-    from chimera.media.own.probe import probe  # its libraries are loaded only by who brings a file
-
-    try:
-        facts = probe(path)
-    except ChimeraError as error:
-        raise ChimeraError(error.code, f"--asset {asset}: {error.message}", {**error.details, "asset": asset}) from None
-    if facts.kind == "sound":
-        raise ChimeraError(
-            "VALIDATION_FAILED",
-            f"--asset {asset}: got sound ({facts.container}), expected pictures or footage; a persona can speak with"
-            " a recording of yours, and --music takes music",
-            {"asset": asset},
-        )
+    return f"file:{path.resolve()}"

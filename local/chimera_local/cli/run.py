@@ -12,6 +12,7 @@ from chimera.settings import get_settings
 from chimera_local.cli import emit
 from chimera_local.cli.options import production_options, run_options
 from chimera_local.cli.progress import StageProgress
+from chimera_local.cli.screen import inline
 from chimera_local.runs import continue_run, exit_code, follow, report, start_run
 from chimera_local.world import World, world
 
@@ -32,6 +33,7 @@ def run(stop_at: str | None, as_json: bool, **given: Any) -> int:
     with StageProgress() as progress, world(get_settings(), note=progress.update) as w:
         progress.done("database")
         progress.done("engine")
+        w.app.run_checks(w.tenant).check(options)
         run_id = start_run(w, options)
         return to_the_end(w, run_id, progress, started, as_json)
 
@@ -112,6 +114,8 @@ def summary(result: dict[str, Any], base_url: str) -> str:
         )
     if result.get("posts"):
         lines.append(f"Posts      {len(result['posts'])}, the first: {result['posts'][0].splitlines()[0][:80]}")
+    for one in result.get("assets_left_out") or []:
+        lines.append(f"Left out   {inline(one['file'])}: {inline(one['reason'])}")
     origin = result["provenance"]
     if origin:
         signed = f"signed by {origin['signed_by']}" if origin["manifest"] else "no manifest"

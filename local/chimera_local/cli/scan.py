@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from chimera.bootstrap import parse
 from chimera.domain.options import KEYLESS, RunOptions
+from chimera.entrypoints import parse
 from chimera.settings import get_settings
 from chimera_local.cli import emit
 from chimera_local.cli.progress import StageProgress

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from chimera.domain import models
 from chimera.domain.bill import BillOfMaterials
 from chimera.domain.options import RunOptions
+from chimera.domain.personas import PersonaForm
 from chimera.errors import ChimeraError
 from chimera.media.timeline import Timeline
 from chimera.templates.storyboard import Storyboard
@@ -18,7 +19,7 @@ from chimera.templates.storyboard import Storyboard
 def schemas() -> dict[str, type[BaseModel]]:
     """Every contract model by its command-line name (`SafetyReport` -> `safety-report`)."""
     found: dict[str, type[BaseModel]] = {"run-options": RunOptions, "bill-of-materials": BillOfMaterials}
-    found["storyboard"], found["timeline"] = Storyboard, Timeline
+    found["storyboard"], found["timeline"], found["persona-form"] = Storyboard, Timeline, PersonaForm
     for name, value in vars(models).items():
         if isinstance(value, type) and issubclass(value, models.Model) and value is not models.Model:
             found["".join(f"-{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))] = value

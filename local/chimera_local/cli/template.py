@@ -11,20 +11,20 @@ import click
 from rich.text import Text
 
 from chimera.bootstrap import App
-from chimera.domain.models import Persona
 from chimera.errors import ChimeraError
 from chimera.settings import get_settings
 from chimera.templates.bundle import SUFFIX, export, file_name, open_bundle
 from chimera.templates.lint import problems_of
-from chimera.templates.packs import Pack, load
-from chimera.templates.pins import earlier, stack
+from chimera.templates.packs import MAIN, Pack, load
 from chimera.templates.problems import Problem, ProblemsError, refused
 from chimera.templates.semver import Reference
 from chimera.templates.shelves import Templates, entry_data
+from chimera.usecases import template_desk
+from chimera.usecases.template_desk import describe, persona_of, roll_back
 from chimera_local.cli import who
 from chimera_local.cli.options import parameters_of
 from chimera_local.cli.screen import inline, show
-from chimera_local.world import World, world
+from chimera_local.world import world
 
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 
@@ -55,21 +55,7 @@ def list_templates(as_json: bool) -> int:
 def show_template(target: str, as_json: bool) -> int:
     """One template: versions, parameters, regions, blocks, checksum."""
     templates = library()
-    resolved = templates.resolved(opened(target, templates))
-    pack = resolved.pack
-    value: dict[str, Any] = {
-        "name": pack.name,
-        "version": str(pack.version),
-        **{key: pack.text(key) for key in ("title", "description", "kind", "author", "licence", "extends")},
-        "origin": pack.origin,
-        "versions": [str(v) for v in templates.versions(pack.name)],
-        "built_on": sorted(name for name in resolved.packs if name != pack.reference),
-        "checksum": resolved.checksum,
-        "parameters": resolved.named("parameters"),
-        "roles": resolved.named("roles"),
-        "blocks": sorted(resolved.named("blocks")),
-        "files": {name: len(data) for name, data in sorted(pack.files.items())},
-    }
+    value = describe(templates.resolved(opened(target, templates)), templates)
     show(value, as_json=as_json, text=_shown(value))
     return 0
 
@@ -203,13 +189,10 @@ def export_template(target: str, out: Path, as_json: bool) -> int:
 def pin(reference: str, persona: str, as_json: bool) -> int:
     """Let a persona use NAME@VERSION (or a range, NAME@^1.2); NAME alone pins the newest version."""
     with world(get_settings(), engine=False) as w:
-        asked = Reference.parse(reference)
-        found = w.app.templates(w.tenant).resolve(reference)
-        wanted = str(asked) if asked.range.text else found.reference
-        who_uses = _persona(w, persona)
-        before = w.app.personas(w.tenant).set_template(who_uses.persona_id, wanted, by=who())
-    value = {"persona": who_uses.name, "before": before, "after": wanted, "now": found.reference}
-    show(value, as_json=as_json, text=Text(f"{inline(who_uses.name)}: {before} -> {wanted} (today {found.reference})"))
+        rows = w.app.personas(w.tenant)
+        value = template_desk.pin(reference, persona_of(rows, persona), rows, w.app.templates(w.tenant), by=who())
+    said = f"{inline(value['persona'])}: {value['before']} -> {value['after']} (today {value['now']})"
+    show(value, as_json=as_json, text=Text(said))
     return 0
 
 
@@ -219,21 +202,9 @@ def pin(reference: str, persona: str, as_json: bool) -> int:
 def rollback(persona: str, as_json: bool) -> int:
     """Take a persona's last pin back; again goes one further back."""
     with world(get_settings(), engine=False) as w:
-        who_uses = _persona(w, persona)
         rows = w.app.personas(w.tenant)
-        history = rows.template_history(who_uses.persona_id)
-        to = earlier(history, who_uses.template)
-        if to is None:
-            raise ChimeraError(
-                "CONFLICT",
-                f"{who_uses.name} has used nothing but {who_uses.template}; `chimera template pin` changes it",
-                {},
-            )
-        found = w.app.templates(w.tenant).resolve(to)
-        rows.set_template(who_uses.persona_id, to, by=who(), rollback=True)
-        left = stack(history, who_uses.template)[:-1]
-    value = {"persona": who_uses.name, "before": who_uses.template, "after": to, "now": found.reference, "pins": left}
-    show(value, as_json=as_json, text=Text(f"{inline(who_uses.name)}: {who_uses.template} -> {to}"))
+        value = roll_back(persona_of(rows, persona), rows, w.app.templates(w.tenant), by=who())
+    show(value, as_json=as_json, text=Text(f"{inline(value['persona'])}: {value['before']} -> {value['after']}"))
     return 0
 
 
@@ -248,7 +219,7 @@ def new(name: str, extends: str, out: Path, as_json: bool) -> int:
     if reference.range.text:
         raise ChimeraError("VALIDATION_FAILED", f"name: got {name!r}, expected a name without a version", {})
     library().resolve(extends)
-    path = out / name / "template.yaml"
+    path = out / name / MAIN
     if path.exists():
         raise ChimeraError("CONFLICT", f"{path} is there already", {"file": str(path)})
     try:
@@ -256,7 +227,8 @@ def new(name: str, extends: str, out: Path, as_json: bool) -> int:
         path.write_text(_NEW.format(name=name, extends=extends, title=name.replace("-", " ").capitalize()), "utf-8")
     except OSError as error:
         raise ChimeraError("VALIDATION_FAILED", f"{path} cannot be written: {error.strerror}", {}) from None
-    text = Text(f"{path}\n  chimera template preview {path.parent}\n  chimera template publish {path.parent}")
+    here = path.parent if path.is_absolute() else f"./{path.parent}"
+    text = Text(f"{path}\n  chimera template preview {here}\n  chimera template publish {here}")
     show({"file": str(path), "name": name, "extends": extends}, as_json=as_json, text=text)
     return 0
 
@@ -272,7 +244,7 @@ parameters:
   kicker:
     type: string
     default: ""
-    description: Small words above the title.
+    description: Small words at the top of the title card.
 
 blocks:
   # The parent's block of the same name, with something added; `use: super` is the parent's own.
@@ -280,8 +252,9 @@ blocks:
     layers:
       - use: super
       - kind: text
-        box: {{from: title, part: [0.4, 0, 0.6, 0.12]}}
+        box: {{from: body, part: [0.4, 0, 0.6, 0.1], mirror: true}}
         text: "{{{{ params.kicker }}}}"
+        align: "{{{{ 'left' if brief.rtl else 'right' }}}}"
         font: text
         weight: 600
         size: 30
@@ -306,7 +279,13 @@ def opened(target: str, templates: Templates, *, raw: bool = False) -> Pack:
     path = Path(target)
     is_path = "/" in target or "\\" in target or path.suffix in {".yaml", ".yml", SUFFIX} or target in {".", ".."}
     try:
-        if is_path or (path.exists() and not templates.versions(target.partition("@")[0])):
+        if is_path or (path / MAIN).is_file():
+            if not is_path and templates.versions(target.partition("@")[0]):
+                raise ChimeraError(
+                    "VALIDATION_FAILED",
+                    f"{target} is a folder here and the name of a template; write ./{target} or {target}@VERSION",
+                    {"target": target},
+                )
             if path.suffix == SUFFIX:
                 return open_bundle(_read(path), str(path))
             return load(path)
@@ -324,16 +303,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ProblemsError([Problem(str(path), 0, 0, "", f"cannot be read: {error.strerror}", "")]) from None
-
-
-def _persona(w: World, wanted: str) -> Persona:
-    everyone = w.app.personas(w.tenant).all()
-    found = [p for p in everyone if wanted in ("", p.persona_id, p.name)]
-    if len(found) != 1:
-        names = ", ".join(inline(p.name) for p in everyone)
-        why = f"no persona is {wanted!r}" if wanted and not found else "which persona?"
-        raise ChimeraError("NOT_FOUND", f"{why}; --persona takes one of: {names}", {})
-    return found[0]
 
 
 def _count(problems: list[Problem]) -> str:

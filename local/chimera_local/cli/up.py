@@ -25,6 +25,7 @@ def up(port: int, as_json: bool) -> int:
     """Serve the API, its documentation and the local channel's feed, and go on with every unfinished run."""
     from chimera_local.functions import SYNCHRONOUS_BYTES
     from chimera_local.gateway import Gateway
+    from chimera_local.upload_files import UploadDesk
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -52,6 +53,7 @@ def up(port: int, as_json: bool) -> int:
             with world(settings, require_own=True, port=gateway.port, note=progress.update) as w:
                 progress.done("database")
                 progress.done("engine")
+                gateway.take_upload = UploadDesk(w.app.media, issuer, settings.home_path / "incoming").take
                 gateway.invoke = lambda event: w.pool.invoke("api", event, max_bytes=SYNCHRONOUS_BYTES)
                 # an empty channel gets its feed; links follow a change of port
                 w.app.providers("platforms")["local"].rebuild()

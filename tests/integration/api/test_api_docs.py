@@ -43,7 +43,15 @@ PATHS = {
     "/v1/budgets/unfreeze": {"post"},
     "/v1/publications": {"get"},
     "/v1/publications/{publication_id}": {"get"},
-    "/v1/personas": {"get"},
+    "/v1/personas": {"get", "post"},
+    "/v1/personas/{persona_id}": {"get", "patch", "delete"},
+    "/v1/templates": {"get", "post"},
+    "/v1/templates/{name}": {"get"},
+    "/v1/templates/{name}/pin": {"post"},
+    "/v1/templates/{name}/rollback": {"post"},
+    "/v1/uploads": {"post"},
+    "/v1/uploads/{upload_id}": {"get"},
+    "/v1/uploads/{upload_id}/ingest": {"post"},
     "/v1/operations": {"get"},
     "/v1/operations/log": {"get"},
     "/v1/operations/pause-publishing": {"post"},
@@ -110,7 +118,7 @@ def test_the_document_is_sound(document: dict[str, Any]) -> None:
         assert all(p["required"] for p in operation.get("parameters", []) if p["in"] == "path")
         assert any(status.startswith("2") for status in operation["responses"])
         assert all(re.fullmatch(r"[1-5]\d\d", status) for status in operation["responses"])
-        assert ("requestBody" in operation) == (method in ("post", "put"))
+        assert ("requestBody" in operation) == (method in ("post", "put", "patch"))
 
 
 def test_every_error_has_the_contracts_schema(document: dict[str, Any]) -> None:

@@ -115,9 +115,22 @@ def test_files_of_the_machine_cannot_be_named_over_http(api: Any) -> None:
     for source in ("file:/etc/passwd", " FILE:x"):
         refused = api("POST", "/v1/runs", {"sources": ["sample", source]})
         assert (refused.status, refused.code) == (403, "FORBIDDEN")
-    refused = api("POST", "/v1/runs", {"music": "file:/etc/passwd"})
-    assert (refused.status, refused.code) == (403, "FORBIDDEN")
+    for named in ({"music": "file:/etc/passwd"}, {"assets": ["file:/etc"]}):
+        refused = api("POST", "/v1/runs", named)
+        assert (refused.status, refused.code) == (403, "FORBIDDEN")
     assert not api.workflows.started
+
+
+def test_what_would_fail_at_the_brief_is_refused_before_the_run_begins(api: Any) -> None:
+    for given, said in (
+        ({"template": "quoet"}, "did you mean 'quote'?"),
+        ({"template": "listicle", "parameters": {"order": "sideways"}}, "expected one of up, down"),
+        ({"assets": ["key:uploads/none.jpg"]}, "is not there"),
+    ):
+        refused = api("POST", "/v1/runs", given)
+        assert (refused.status, refused.code) == (422, "VALIDATION_FAILED")
+        assert said in refused.body["error"]["message"]
+    assert not api.workflows.started and not api("GET", "/v1/runs").body["items"]
 
 
 def test_approving_in_advance_is_recorded_under_the_tokens_name(api: Any) -> None:

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from functools import cached_property, wraps
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from chimera.errors import ChimeraError
-from chimera.metrics import flush, measure
 from chimera.plugins.hookspecs import ProviderContext
 from chimera.settings import Settings, get_settings
 
@@ -42,6 +36,7 @@ if TYPE_CHECKING:
     from chimera.allowance_ports import AllowanceStore
     from chimera.domain.models import Draft
     from chimera.domain.options import OwnMaterial
+    from chimera.domain.prices import Outside
     from chimera.ports import (
         Clock,
         ContentSigner,
@@ -59,13 +54,14 @@ if TYPE_CHECKING:
     from chimera.usecases.cfo import Cfo
     from chimera.usecases.ingest import Downloads
     from chimera.usecases.keys import Keys
+    from chimera.usecases.personas import PersonaDesk, Spelled
     from chimera.usecases.production import MadeContent
     from chimera.usecases.recovery import Recovery
+    from chimera.usecases.run_checks import RunChecks
     from chimera.usecases.scope import Scope
     from chimera.usecases.sealing import SealAnchor, Sealer
     from chimera.usecases.spend_gateway import SpendGateway
-
-Event = TypeVar("Event", bound=BaseModel)
+    from chimera.usecases.uploads import UploadForms
 
 
 class App:
@@ -124,6 +120,18 @@ class App:
         from chimera.adapters.local.media import FolderMediaStore
 
         return FolderMediaStore(self.settings.media_path)
+
+    @cached_property
+    def upload_forms(self) -> UploadForms:
+        """Forms with which a file is uploaded: S3's, or of the server that `chimera up` is."""
+        if self.settings.world == "aws":
+            from chimera.adapters.aws.media import S3MediaStore
+
+            return S3MediaStore(self.aws("s3"), self.settings.media_bucket)
+        from chimera.adapters.local.issuer import LocalIssuer
+        from chimera.adapters.local.upload_forms import LocalUploadForms
+
+        return LocalUploadForms(LocalIssuer(self.settings.keys_path), self.settings.public_base_url)
 
     @cached_property
     def clock(self) -> Clock:
@@ -278,11 +286,11 @@ class App:
             paid_voices=self.settings.paid_voices, preferred=self.settings.voice_model.partition(":")[0].strip()
         )
 
-    def paid_worst_cases(self, draft: Draft, ask: dict[str, Any]) -> dict[str, int]:
-        """Micros by step that the paid calls for a draft cannot exceed; `ask` is the content's `material.json`."""
-        from chimera.usecases.paid_estimate import paid_worst_cases
+    def outside_work(self, draft: Draft, ask: dict[str, Any]) -> Outside:
+        """What a draft's production may have to pay and wait for; `ask` is the content's `material.json`."""
+        from chimera.usecases.paid_estimate import outside_work
 
-        return paid_worst_cases(
+        return outside_work(
             draft,
             ask,
             voices=self.providers("voices"),
@@ -329,12 +337,34 @@ class App:
 
         return PostgresPersonas(self.db, tenant_id)
 
+    def persona_desk(self, tenant_id: str, *, by: str, files: bool, spelled: Spelled | None = None) -> PersonaDesk:
+        """Where a person finds and sets personas. `files`: files of this machine may be named."""
+        from chimera.adapters.registered import RegisteredNames
+        from chimera.usecases.personas import PersonaDesk
+
+        registered = RegisteredNames(
+            tenant_id, providers=self.providers, templates=self.templates(tenant_id), media=self.media, files=files
+        )
+        return PersonaDesk(self.personas(tenant_id), registered, by=by, spelled=spelled)
+
     def templates(self, tenant_id: str) -> Templates:
         """The templates of a tenant: built in, from plugins, published."""
         from chimera.plugins.loader import template_folders
         from chimera.templates.shelves import templates
 
         return templates(self.media, tenant_id, template_folders())
+
+    def run_checks(self, tenant_id: str) -> RunChecks:
+        """What is checked before a run of a tenant begins."""
+        from chimera.usecases.run_checks import RunChecks
+
+        return RunChecks(
+            tenant_id=tenant_id,
+            templates=self.templates(tenant_id),
+            personas=self.personas(tenant_id),
+            media=self.media,
+            allow_files=self.settings.world == "local",
+        )
 
     def trends(self, tenant_id: str) -> PostgresTrends:
         """Trends of a tenant."""
@@ -549,143 +579,3 @@ class App:
         """Give the database connection back."""
         if "db" in self.__dict__:
             self.db.close()
-
-
-def function(model: type[Event]) -> Callable[[Callable[[Event, App], Any]], Callable[[Any, Any], Any]]:
-    """A Lambda handler: the event is checked against `model`, the answer is plain JSON, the connection is closed.
-
-    An event that does not fit raises `ValidationFailed`, naming each field.
-    """
-
-    def decorate(use: Callable[[Event, App], Any]) -> Callable[[Any, Any], Any]:
-        @wraps(use)
-        def handler(event: Any, context: Any) -> Any:
-            app = App()
-            name = use.__module__.split(".")[1]
-            log = _logger(name, app.settings, context, event)
-            started, status = time.monotonic(), "failed"
-            try:
-                answer = use(parse(model, event), app)
-            except ChimeraError as error:
-                log.warning(error.message, extra={"code": error.code, "milliseconds": _since(started)})
-                raise
-            except Exception:
-                log.exception("the function broke", extra={"milliseconds": _since(started)})
-                raise
-            else:
-                status = "completed"
-            finally:
-                app.close()
-                _measured(name, status, time.monotonic() - started, app.settings)
-            log.info("done", extra={"milliseconds": _since(started)})
-            return answer
-
-        return handler
-
-    return decorate
-
-
-def _measured(name: str, status: str, seconds: float, settings: Settings) -> None:
-    """Write what the invocation counted, and the invocation itself."""
-    from chimera.domain.agents import AGENT_OF
-
-    role = AGENT_OF.get(name, "people")
-    measure("agent_tasks_total", role=role, status=status)
-    measure("agent_response_time_seconds", seconds, role=role)
-    flush(settings.metrics_namespace)
-
-
-def _logger(name: str, settings: Settings, context: Any, event: Any) -> Any:
-    """The function's logger with the ids of the work at hand, and nothing else of the event."""
-    from chimera.telemetry import bind, logger
-
-    log = logger(name, settings.log_level)
-    given = event if isinstance(event, dict) else {}
-    ids = {key: str(given[key])[:64] for key in ("run_id", "task_id", "content_id", "publication_id") if given.get(key)}
-    tenant, request = given.get("tenant_id"), getattr(context, "aws_request_id", None)
-    return bind(
-        log,
-        **ids,
-        # one trace from the trigger to the receipt: the run's id, as OpenTelemetry writes trace ids
-        trace_id=ids["run_id"].replace("-", "") if "run_id" in ids else None,
-        tenant=str(tenant)[:64] if tenant else None,
-        function=name,
-        function_request_id=str(request) if request else None,
-    )
-
-
-def _since(started: float) -> int:
-    return round((time.monotonic() - started) * 1000)
-
-
-def parse(model: type[Event], value: Any) -> Event:
-    """The value as the model; what does not fit is one `VALIDATION_FAILED` that names each field and why."""
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        raise invalid(error) from None
-
-
-def invalid(error: ValidationError) -> ChimeraError:
-    """A pydantic error as the contract's: each field, what came, what was expected."""
-    details = {
-        ".".join(str(part) for part in problem["loc"]) or "body": {
-            "got": repr(problem.get("input"))[:120],
-            "expected": problem["msg"].removeprefix("Value error, "),
-        }
-        for problem in error.errors()[:20]
-    }
-    first = next(iter(details.items()))
-    message = f"{first[0]}: got {first[1]['got']}, expected: {first[1]['expected']}"
-    if len(details) > 1:
-        message += f" (and {len(details) - 1} more)"
-    return ChimeraError("VALIDATION_FAILED", message, details)
-
-
-def container_main(arguments: list[str]) -> int:
-    """The entry of the render container, on AWS Batch and on a laptop alike; works in the current folder."""
-    from chimera.usecases.containers import Rendering, run
-
-    app = App()
-    # a job on AWS begins in an empty folder at every attempt, a laptop's finds its own again
-    try:
-        how = Rendering(
-            encoder=app.settings.video_encoder,
-            keep_segments=app.settings.world == "aws",
-            credentials=lambda: app.content_signer,
-            mining=app.settings.content_mining,
-            timestamps=app.settings.timestamp_url,
-        )
-        return run(arguments, app.media, Path.cwd(), app.purse, how)
-    finally:
-        app.close()
-        flush(app.settings.metrics_namespace)
-
-
-def transcriber_main(arguments: list[str]) -> int:
-    """The entry of the transcribe container, on AWS Batch and on a laptop alike; works in the current folder."""
-    from chimera.usecases.transcription import run
-
-    app = App()
-    try:
-        return run(
-            arguments,
-            app.media,
-            Path.cwd(),
-            lambda: _with_weights(app).providers("transcribers"),
-            app.settings.transcriber,
-        )
-    finally:
-        app.close()
-        flush(app.settings.metrics_namespace)
-
-
-def _with_weights(app: App) -> App:
-    """The app, with Whisper's weights brought from the media store into the current folder if that is where they are."""
-    kind, _, prefix = app.settings.whisper_model.partition(":")
-    if kind != "media":
-        return app
-    folder = Path.cwd() / "weights" / prefix.rstrip("/").rpartition("/")[2]
-    for key in app.media.keys(prefix):
-        app.media.fetch(key, folder / key.removeprefix(prefix.rstrip("/") + "/"))
-    return App(app.settings.model_copy(update={"whisper_model": str(folder)}), media=app.media)

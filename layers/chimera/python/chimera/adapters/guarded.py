@@ -18,13 +18,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from chimera.errors import ChimeraError
 from chimera.settings import Settings
 
 MAX_REDIRECTS = 3
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PORTS = {80, 443, 8080, 8443}
 _CONNECT_SECONDS = 5.0
 
@@ -257,6 +257,45 @@ class Guard:
             sock.close()
         if expired.is_set():
             raise _late(target, deadline)
+
+    @contextmanager
+    def follow(
+        self, url: str, deadline: Deadline, headers: Mapping[str, str], *, silent_seconds: float | None = None
+    ) -> Iterator[Answer]:
+        """`get` through at most three redirects, each of which starts over here."""
+        seen = url
+        for _ in range(MAX_REDIRECTS + 1):
+            target = self.parse(seen)
+            with self.get(target, deadline, headers, silent_seconds=silent_seconds) as response:
+                said = {name.lower(): value for name, value in response.getheaders()}
+                if response.status not in _REDIRECTS or not said.get("location"):
+                    yield Answer(asked=seen, url=target.url, headers=said, response=response)
+                    return
+            seen = urljoin(target.url, said["location"].strip())
+        raise ChimeraError("PROVIDER_REJECTED", f"{show(url)}: more than {MAX_REDIRECTS} redirects")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came in the end, and from where (as it was asked for, and as it went out); header names in small letters."""
+
+    asked: str
+    url: str
+    headers: dict[str, str]
+    response: http.client.HTTPResponse
+
+    def check(self, *good: int) -> None:
+        """`RATE_LIMITED` for 429, `PROVIDER_REJECTED` for any other status than these."""
+        status = self.response.status
+        if status == 429:
+            after = self.headers.get("retry-after", "")
+            raise ChimeraError(
+                "RATE_LIMITED",
+                f"{show(self.url)} asks for patience",
+                retry_after_seconds=float(after) if after.isdigit() else None,
+            )
+        if status not in good:
+            raise ChimeraError("PROVIDER_REJECTED", f"{show(self.url)} answered HTTP {status}", retryable=status >= 500)
 
 
 def show(url: str) -> str:

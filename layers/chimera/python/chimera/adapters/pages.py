@@ -9,15 +9,11 @@ import http.client
 import ssl
 import zlib
 from collections.abc import Callable
-from urllib.parse import urljoin
 
 from chimera.adapters.guarded import (
-    MAX_REDIRECTS,
-    REDIRECTS,
     Deadline,
     Guard,
     Resolver,
-    Target,
     is_public,
     resolve,
     show,
@@ -58,43 +54,23 @@ class SafePageReader:
         Raises `VALIDATION_FAILED` (not an http(s) address), `FORBIDDEN` (leads to an address that is not
         public), `PROVIDER_TIMEOUT`, `RATE_LIMITED`, `PROVIDER_REJECTED` (HTTP error, not a page, no text).
         """
-        deadline = Deadline(self._seconds)
-        seen = url
-        for _ in range(MAX_REDIRECTS + 1):
-            target = self._guard.parse(seen)
-            status, headers, body = self._get(target, deadline)
-            if status in REDIRECTS and headers.get("location"):
-                seen = urljoin(target.url, headers["location"].strip())
-                continue
-            return self._read(seen, status, headers, body)
-        raise ChimeraError("PROVIDER_REJECTED", f"{show(url)}: more than {MAX_REDIRECTS} redirects")
+        with self._guard.follow(url, Deadline(self._seconds), _ASKED) as answer:
+            body = _inflate(_read_capped(answer.response), answer.headers.get("content-encoding", ""))
+        answer.check(200)
+        return _snippet(answer.asked, answer.headers, body)
 
-    def _get(self, target: Target, deadline: Deadline) -> tuple[int, dict[str, str], bytes]:
-        with self._guard.get(target, deadline, _ASKED) as response:
-            headers = {name.lower(): value for name, value in response.getheaders()}
-            body = b"" if response.status in REDIRECTS else _read_capped(response)
-        return response.status, headers, _inflate(body, headers.get("content-encoding", ""))
 
-    def _read(self, url: str, status: int, headers: dict[str, str], body: bytes) -> Snippet:
-        if status == 429:
-            after = headers.get("retry-after", "")
-            raise ChimeraError(
-                "RATE_LIMITED",
-                f"{show(url)} asks for patience",
-                retry_after_seconds=float(after) if after.isdigit() else None,
-            )
-        if status != 200:
-            raise ChimeraError("PROVIDER_REJECTED", f"{show(url)} answered HTTP {status}", retryable=status >= 500)
-        kind = headers.get("content-type", "text/html").split(";")[0].strip().lower()
-        if kind not in {"text/html", "application/xhtml+xml", "text/plain", ""}:
-            raise ChimeraError("PROVIDER_REJECTED", f"{show(url)} is {kind[:60]}, expected a page of text")
-        text = decode(body, headers.get("content-type", ""))
-        page = extract(text) if kind != "text/plain" else None
-        title = page.title if page else ""
-        main = (page.text if page else text).strip()[:MAX_CHARACTERS]
-        if not main and not title:
-            raise ChimeraError("PROVIDER_REJECTED", f"{show(url)} holds no readable text")
-        return Snippet(url=url, title=title[:300], text=main)
+def _snippet(url: str, headers: dict[str, str], body: bytes) -> Snippet:
+    kind = headers.get("content-type", "text/html").split(";")[0].strip().lower()
+    if kind not in {"text/html", "application/xhtml+xml", "text/plain", ""}:
+        raise ChimeraError("PROVIDER_REJECTED", f"{show(url)} is {kind[:60]}, expected a page of text")
+    text = decode(body, headers.get("content-type", ""))
+    page = extract(text) if kind != "text/plain" else None
+    title = page.title if page else ""
+    main = (page.text if page else text).strip()[:MAX_CHARACTERS]
+    if not main and not title:
+        raise ChimeraError("PROVIDER_REJECTED", f"{show(url)} holds no readable text")
+    return Snippet(url=url, title=title[:300], text=main)
 
 
 def _read_capped(response: http.client.HTTPResponse) -> bytes:

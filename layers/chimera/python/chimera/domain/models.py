@@ -64,22 +64,22 @@ class Trend(Model):
     metadata: TrendMetadata = TrendMetadata()
 
 
-Hex = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+Colour = Annotated[str, Field(pattern=r"^(#[0-9a-fA-F]{6})?$", description="#rrggbb")]
 
 
 class BrandTheme(Model):
     """How a persona looks. An empty colour is chosen for it; fonts are bundled families or a file in the media store."""
 
     mode: Literal["dark", "light"] = "dark"
-    background: Hex | Literal[""] = ""
-    surface: Hex | Literal[""] = ""
-    accent: Hex | Literal[""] = ""
-    highlight: Hex | Literal[""] = ""
-    ink: Hex | Literal[""] = ""
+    background: Colour = ""
+    surface: Colour = ""
+    accent: Colour = ""
+    highlight: Colour = ""
+    ink: Colour = ""
     display_font: str = Field(default="Montserrat", max_length=200)
     text_font: str = Field(default="Inter", max_length=200)
     logo: str = Field(
-        default="", max_length=4096, description="file:PATH or key:KEY of a PNG; it stands still in a corner"
+        default="", max_length=4096, description="file:PATH or key:KEY of a picture; it stands still in a corner"
     )
     name: str = Field(default="", max_length=32, description="The brand's name, shown on title cards")
 
@@ -210,6 +210,7 @@ class Material(Model):
     language: str = "en"
     seed: int = 0
     script: str = Field(default="", max_length=5000, description="A person's own words, spoken as they stand")
+    format: Format = Field(default="video", description="What it is written for: only a video's words are spoken")
 
 
 class Check(Model):

@@ -75,7 +75,7 @@ class RunOptions(Model):
     stop_at: Literal["", "brief", "approval", "render", "judge"] = ""
     auto_approve: bool = False
     approved_by: str = Field(default="", max_length=200)
-    persona_id: str = ""
+    persona_id: str = Field(default="", max_length=200, description="A persona's id or name; empty: any")
     timeframe: str = "24h"
     keywords: list[str] = Field(default=[], max_length=20)
     min_velocity: float = Field(default=0, ge=0, le=10)

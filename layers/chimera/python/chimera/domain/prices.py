@@ -12,6 +12,7 @@ cost.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from statistics import median
 from typing import Any
@@ -55,6 +56,9 @@ STILL_SHARES = {
 STILL_VOICE_SECONDS = 60
 """The voice's step of an image post, which has nothing to do."""
 
+FUNCTION_SECONDS = 900
+"""The most that a function may be given: a Lambda's longest."""
+
 BRIEF_TIMEOUT_SECONDS = 120
 """The brief (pages, writer) is ended after this much wall time."""
 JUDGE_TIMEOUT_SECONDS = 120
@@ -75,6 +79,14 @@ RETRIED_STEPS = ("pictures", "render", "inspect", "judge")
 RETRY_TIME_DIVISOR = 3
 """The second render and inspection get this part of the first one's time. The first one has shown that the work can be
 done; the limits are twenty times what it takes, and all of that once more would be reserved for nothing."""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What a production asks of others, by step: micros that it cannot exceed, seconds that it may have to wait for."""
+
+    micros: Mapping[str, int] = field(default_factory=dict)
+    seconds: Mapping[str, int] = field(default_factory=dict)
 
 
 def _scale(height: int) -> int:
@@ -113,7 +125,7 @@ def voice_timeout_seconds(duration_seconds: int) -> int:
 def pictures_timeout_seconds(duration_seconds: int, height: int = 1080) -> int:
     """Pictures are ended after this much wall time; within a Lambda's 900 s."""
     _checked(duration_seconds, height)
-    return min(900, (120 + duration_seconds) * _scale(height))
+    return min(FUNCTION_SECONDS, (120 + duration_seconds) * _scale(height))
 
 
 def production_limits(duration_seconds: int, height: int = 1080) -> dict[str, int]:
@@ -135,6 +147,21 @@ def retry_limits(duration_seconds: int, height: int = 1080) -> dict[str, int]:
     return {**limits, **shorter}
 
 
+def with_waiting(limits: Mapping[str, int], seconds: Mapping[str, int]) -> dict[str, int]:
+    """The timeouts of a production whose steps may have to wait so long for others; a function's longest is not passed."""
+    longer = {f"{step}_seconds": wait for step, wait in seconds.items() if wait > 0}
+    return {
+        name: max(limit, min(FUNCTION_SECONDS, limit + longer[name])) if name in longer else limit
+        for name, limit in limits.items()
+    }
+
+
+def waiting_cost(limits: Mapping[str, int], longer: Mapping[str, int]) -> int:
+    """Micros by which the steps' worst cases grow from the timeouts `limits` to `longer`."""
+    before, after = _worst_cases(limits), _worst_cases(longer)
+    return sum(after.values()) - sum(before.values())
+
+
 def still_limits(cards: int, height: int = 1080) -> dict[str, int]:
     """The timeouts, in seconds, of an image post of so many cards (1–25). Nothing is spoken and nothing encoded; pictures
     may have to wait for whoever makes them."""
@@ -144,7 +171,7 @@ def still_limits(cards: int, height: int = 1080) -> dict[str, int]:
     scale = _scale(height)
     return {
         "voice_seconds": STILL_VOICE_SECONDS,
-        "pictures_seconds": min(900, (120 + 8 * cards) * scale),
+        "pictures_seconds": min(FUNCTION_SECONDS, (120 + 8 * cards) * scale),
         "render_seconds": (120 + 8 * cards) * scale,
         "inspect_seconds": (60 + 2 * cards) * scale,
     }

@@ -31,6 +31,7 @@ from chimera.media.caption_words import emphatic
 from chimera.media.cues import Cue, glued, joined, shifted, spaceless
 from chimera.media.models import Word
 from chimera.media.text import graphemes
+from chimera.media.word_breaks import word_ends
 
 __all__ = [
     "MAX_CHARS_PER_SECOND",
@@ -51,11 +52,12 @@ __all__ = [
 _BRIDGE_SECONDS = 0.35
 _FULL_WIDTH_LINE = 16  # at most so many full-width characters on a line
 _FULL_WIDTH = 1.5  # of a Latin letter's width
-_UNIT = 4  # a phrase of a script without blanks is cut into pieces of so many characters, at most
+_UNIT = 4  # so many characters of a script without blanks are not worth a cut
 _NO_START = frozenset(
     "、。，．・：；！？）］｝」』】〕〉》…ー々ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮ〜～％%,.!?;:)]}”’ๆฯ។"
 )
 _NO_END = frozenset("（［｛「『【〔〈《([{“‘")
+_LONG_WORD, _SHORTEST_CUT = 40, 12
 _TOKEN = re.compile(r"[^\W_]\*{2,}|[^\W_]+(?:_+[^\W_]+)*")
 
 
@@ -76,9 +78,10 @@ def make_cues(
     around words mark emphasis and are not shown.
     """
     spoken, marked = _marks(_pieces(_tidy(words, limit), line_chars))
-    shown = [Word(text=mask(w.text, language), start=w.start, end=w.end) for w in spoken] if mask_profanity else spoken
-    if not shown:
+    if not spoken:
         return []
+    shown = [Word(text=mask(w.text, language), start=w.start, end=w.end) for w in spoken] if mask_profanity else spoken
+    shown = _readable(shown, limit)
     gaps = gap_costs(spoken, language)
     sizes = _measure(shown, line_chars, measure, width)
     spans = [part for begin, end in sentences(spoken) for part in split(spoken, gaps, sizes, begin, end)]
@@ -95,6 +98,29 @@ def make_cues(
         start, stop = _times(spoken[begin:end], joined([w.text for w in shown[begin:end]]), following)
         cues.append(Cue(start, stop, lines, strong))
     return _ordered(cues)
+
+
+def _readable(words: list[Word], limit: float) -> list[Word]:
+    """The words, one of more than 40 characters cut with an ellipsis to what can be read while it is said."""
+    found = []
+    for index, word in enumerate(words):
+        if len(word.text) > _LONG_WORD:
+            until = words[index + 1].start if index + 1 < len(words) else max(limit, word.end)
+            room = max(int((until - word.start) * 0.9 * MAX_CHARS_PER_SECOND), _SHORTEST_CUT)
+            word = Word(text=_cut(word.text, room), start=word.start, end=word.end)
+        found.append(word)
+    return found
+
+
+def _cut(text: str, room: int) -> str:
+    if len(text) <= room:
+        return text
+    kept = ""
+    for cluster in graphemes(text):
+        if len(kept) + len(cluster) >= room:
+            break
+        kept += cluster
+    return kept + "…"
 
 
 def _times(words: Sequence[Word], text: str, following: float) -> tuple[float, float]:
@@ -182,17 +208,21 @@ def _cjk(text: str) -> bool:
 
 
 def _units(text: str) -> list[str]:
-    """Pieces: Han and kana one by one with the marks that cling to them, Thai and Khmer by up to four, Latin whole."""
+    """Pieces: Han and kana one by one with the marks that cling to them, Latin whole, the others by `word_ends`."""
     parts: list[str] = []
+    ends = word_ends(text)
+    at = 0
     for cluster in graphemes(text):
+        starts = at in ends
+        at += len(cluster)
         if not parts:
             parts.append(cluster)
             continue
         last = parts[-1]
         clings = cluster[0] in _NO_START or last[-1] in _NO_END or cluster.isspace()
         latin = not spaceless(cluster[0]) and not spaceless(last[-1])
-        thai = not _cjk(cluster) and spaceless(cluster[0]) and not _cjk(last) and len(graphemes(last)) < _UNIT
-        if clings or latin or (thai and spaceless(last[-1])):
+        dense = spaceless(cluster[0]) and spaceless(last[-1]) and not _cjk(cluster + last)
+        if clings or latin or (dense and not starts):
             parts[-1] += cluster
         else:
             parts.append(cluster)
@@ -331,10 +361,23 @@ def _is_vtt(text: str) -> bool:
 def coverage(narration: str, captions: str) -> float:
     """Share (0–1) of the narration's words that the captions say in the same order; 1 for an empty narration.
 
-    Scripts without blanks count by character; a masked word counts as said.
+    Scripts without blanks count by character; a masked word counts as said, and so does a very long one that is cut.
     """
-    said, shown = _tokens(mask(narration)), _tokens(mask(captions))
+    said, shown = _tokens(mask(narration)), _tokens(mask(_uncut(captions, narration)))
     return _common(said, shown) / len(said) if said else 1.0
+
+
+def _uncut(captions: str, narration: str) -> str:
+    """The captions with what `_readable` cut as it is in the narration."""
+    long = [word for word in narration.split() if len(word) > _LONG_WORD]
+    if not long:
+        return captions
+    return " ".join(
+        next((w for w in long if w.startswith(word[:-1])), word)
+        if word.endswith("…") and len(word) >= _SHORTEST_CUT
+        else word
+        for word in captions.split()
+    )
 
 
 def _tokens(text: str) -> list[str]:

@@ -83,9 +83,10 @@ def make_cards(
     page = page_of(timeline, layout)
     fonts = write_fontconfig(folder / "fonts", (theme.display, theme.text))
     stage = Stage(timeline)
-    foot = _foot(job, page, layout) if format == "image" else ()
+    signed_off = _signed_off(timeline, format)
     made = []
     for clip in timeline.clips:
+        foot = _foot(job, page, layout) if clip.index == signed_off else ()
         words = _words_layers(clip, timeline.captions.box, theme, layout, foot)
         layers = (*(settled(layer, clip, theme) for layer in clip.layers if stays(layer)), *words.layers, *foot)
         shown = clip.model_copy(update={"layers": layers})
@@ -310,8 +311,19 @@ def _plain(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalnum())
 
 
+def _signed_off(timeline: Timeline, format: Format) -> int:
+    """The index of the clip whose foot names sources and making; -1 where a card of their own, or a thread's last post, does.
+
+    A carousel without sources has no such card: its last one says what it was made with.
+    """
+    if format == "thread":
+        return -1
+    said = any(clip.kind == "outro" or any(layer.kind == "sources" for layer in clip.layers) for clip in timeline.clips)
+    return -1 if said and format == "carousel" else len(timeline.clips) - 1
+
+
 def _foot(job: RenderJob, page: Page, layout: Layout) -> tuple[Layer, ...]:
-    """A single card names its sources and its making at its foot, where a carousel has a card for them."""
+    """A card names its sources and its making at its foot."""
     from chimera.media.text import source_names
 
     one, many, made_with = page.labels

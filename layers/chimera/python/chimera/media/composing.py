@@ -15,7 +15,7 @@ import numpy as np
 from chimera.errors import ChimeraError
 from chimera.media import transitions
 from chimera.media.footage import Footage
-from chimera.media.frames import MAX_PIXELS, Background, load
+from chimera.media.frames import MAX_PIXELS, Background, load, scrim_shares
 from chimera.media.layers import Area
 from chimera.media.patches import Patch
 from chimera.media.planes import TO_YUV, Plane, frame_bytes, planes_of
@@ -53,11 +53,11 @@ class _Picture:
 
 
 class _Film:
-    """Footage, darkened where type stands if the scene asks for it."""
+    """Footage, held back where type stands if the scene asks for it."""
 
-    def __init__(self, footage: Footage, scrim: float, size: tuple[int, int]) -> None:
+    def __init__(self, footage: Footage, scrim: float, size: tuple[int, int], *, light: bool) -> None:
         self._footage, self._size = footage, size
-        self._shade = shade(size, scrim) if scrim > 0 else None
+        self._shade = shade(size, scrim, light=light) if scrim > 0 else None
 
     def frame(self, out: Plane, number: int) -> None:
         self._footage.frame(out, number)
@@ -116,7 +116,7 @@ class Stage:
             yield _Picture(self._picture(clip), clip.motion, clip.frames, size)
             return
         with Footage(scene.footage, start=scene.footage_start, fps=self._timeline.fps, size=size) as footage:
-            yield _Film(footage, scene.scrim, size)
+            yield _Film(footage, scene.scrim, size, light=self._timeline.theme.mode == "light")
 
     def _picture(self, clip: Clip) -> Background:
         with self._lock:
@@ -130,15 +130,15 @@ class Stage:
             return found
 
 
-def shade(size: tuple[int, int], strength: float) -> Patch:
-    """Darkens a frame as `frames.load` does a picture: more towards the foot, where type stands. `strength` 0–1."""
+def shade(size: tuple[int, int], strength: float, *, light: bool = False) -> Patch:
+    """Holds a frame back as `frames.load` does a picture: more towards the foot, where type stands. `strength` 0–1."""
     width, height = size
-    share = np.clip((np.arange(height) / height - 0.30) / 0.45, 0, 1) * strength
-    stays = np.round((1 - np.maximum(share, 0.35 * strength)) * 255)
+    stays = np.round((1 - scrim_shares(height, strength)) * 255)
     luma = np.repeat(stays.astype(np.uint8)[:, None], width, axis=1)
     chroma = np.ascontiguousarray(luma[::2, ::2])
-    black = [np.round((255.0 - kept) * ground / 255).astype(np.uint8) for kept, ground in ((luma, 16), (chroma, 128))]
-    return Patch(0, 0, (luma, chroma, chroma), (black[0], black[1], black[1]))
+    grounds = ((luma, 235 if light else 16), (chroma, 128))
+    added = [np.round((255.0 - kept) * ground / 255).astype(np.uint8) for kept, ground in grounds]
+    return Patch(0, 0, (luma, chroma, chroma), (added[0], added[1], added[1]))
 
 
 def logo(path: Path, box: Area | None, size: tuple[int, int]) -> Patch | None:

@@ -1,4 +1,4 @@
-"""Sets words on lines: the largest size that fits, lines evenly filled; scripts without spaces break between characters."""
+"""Sets words on lines: the largest size that fits, lines evenly filled; Chinese and Japanese break between characters."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from chimera.media.fonts import Family, text_width
+from chimera.media.text import graphemes
+from chimera.media.word_breaks import word_ends
 
 _EMPHASIS = re.compile(r"\*(\S(?:[^*]*\S)?)\*")
 # Han, kana, hangul-free CJK punctuation and full-width forms: a line may break between any two of them.
@@ -19,7 +21,7 @@ _NO_END = frozenset("（［｛「『【〔〈《([{“‘«")
 
 @dataclass(frozen=True)
 class Token:
-    """A word, or one character of a script without spaces. `space`: a blank stands before it within a line."""
+    """A word, or one character of Chinese or Japanese. `space`: a blank stands before it within a line."""
 
     text: str
     strong: bool = False
@@ -44,12 +46,15 @@ def tokens(text: str, *, marks: bool = False) -> tuple[Token, ...]:
 
 
 def _pieces(word: str) -> list[str]:
-    if not _DENSE.search(word):
+    ends = word_ends(word)
+    if not ends and not _DENSE.search(word):
         return [word]
     pieces: list[str] = []
-    for char in word:
+    for at, char in enumerate(word):
         joins = bool(pieces) and (
-            char in _NO_START or pieces[-1][-1] in _NO_END or not (_DENSE.match(char) or _DENSE.match(pieces[-1][-1]))
+            char in _NO_START
+            or pieces[-1][-1] in _NO_END
+            or not (at in ends or _DENSE.match(char) or _DENSE.match(pieces[-1][-1]))
         )
         if joins:
             pieces[-1] += char
@@ -176,8 +181,9 @@ def _greedy(words: Sequence[Token], measure: Callable[[str], float], width: floa
 def _broken(words: Sequence[Token], measure: Callable[[str], float], width: float) -> Iterator[Token]:
     for word in words:
         text, space = word.text, word.space
-        while len(text) > 1 and measure(text) > width:
-            take = bisect_left(range(2, len(text) + 1), True, key=lambda n: measure(text[:n]) > width) + 1
+        while measure(text) > width and len(clusters := graphemes(text)) > 1:
+            count = bisect_left(range(2, len(clusters) + 1), True, key=lambda n: measure("".join(clusters[:n])) > width)
+            take = len("".join(clusters[: count + 1]))
             yield replace(word, text=text[:take], space=space)
             text, space = text[take:], False
         yield replace(word, text=text, space=space)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ from chimera.media.planes import Plane, from_bgr, planes_of
 from chimera.media.theme import mix, rgb
 from chimera.media.timeline import Motion, matrix_at
 
-__all__ = ["Background", "load"]
+__all__ = ["Background", "load", "scrim_shares"]
 
 MAX_PIXELS = 64_000_000
 _REACH = 64  # how many columns or rows more than the frame has a resize may make
@@ -101,7 +102,7 @@ def load(path: Path | None, *, frame: tuple[int, int], theme: Theme, scrim: floa
     picture = _gradient(theme, target) if path is None else _read(path)
     picture = _cover(picture, target)
     if scrim > 0:
-        _darken(picture, scrim)
+        _hold_back(picture, scrim, light=theme.mode == "light")
     even = picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
     return Background(*from_bgr(even))
 
@@ -141,8 +142,12 @@ def _cover(picture: Plane, target: tuple[int, int]) -> Plane:
     return np.ascontiguousarray(np.asarray(resized, dtype=np.uint8)[y : y + target[1], x : x + target[0]])
 
 
-def _darken(picture: Plane, strength: float) -> None:
-    height = picture.shape[0]
+def scrim_shares(height: int, strength: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """How much of each row gives way to black (in light themes, where type is dark, to white): more towards the foot."""
     share = np.clip((np.arange(height) / height - 0.30) / 0.45, 0, 1) * strength
-    share = np.maximum(share, 0.35 * strength).astype(np.float32)
-    picture[:] = (picture.astype(np.float32) * (1 - share)[:, None, None]).astype(np.uint8)
+    return np.maximum(share, 0.35 * strength)
+
+
+def _hold_back(picture: Plane, strength: float, *, light: bool) -> None:
+    share = scrim_shares(picture.shape[0], strength).astype(np.float32)[:, None, None]
+    picture[:] = (picture.astype(np.float32) * (1 - share) + (255.0 * share if light else 0.0)).astype(np.uint8)

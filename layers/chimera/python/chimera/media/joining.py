@@ -44,8 +44,10 @@ def chapters_file(chapters: Sequence[tuple[float, str]], seconds: float) -> str:
 
 
 def _escaped(text: str) -> str:
-    flat = " ".join(text.split()).rstrip("\\ ")  # FFmpeg takes a line feed behind any backslash for a part of the text
-    return "".join(f"\\{c}" if c in "=;#\\" else c for c in flat)
+    flat = " ".join(text.split())
+    # FFmpeg takes a line feed behind any backslash, an escaped one too, for a part of the text; a NUL ends the line as well
+    end = "\0" if flat.endswith("\\") else ""
+    return "".join(f"\\{c}" if c in "=;#\\" else c for c in flat) + end
 
 
 def join(

@@ -176,6 +176,19 @@ Layer = Annotated[
 ]
 
 
+def texts_of(layer: Layer) -> list[str]:
+    """What a layer puts on the screen, as plain text; of a chart its title and its points."""
+    if layer.kind == "text":
+        return [layer.text.replace("*", "")]
+    if layer.kind == "number":
+        return [f"{layer.text} {layer.unit}".strip()]
+    if layer.kind == "list":
+        return list(layer.items)
+    if layer.kind == "chart":
+        return [layer.title, *(f"{p.label} {p.shown or p.value} {layer.unit}".strip() for p in layer.points)]
+    return []
+
+
 class CaptionLook(Frozen):
     """How the spoken words are shown: `karaoke` colours the word that is said, `pop` shows few words large, `box` puts a
     plate behind them, `minimal` is small and plain, `off` burns nothing in. SRT and VTT are written in any case."""

@@ -90,7 +90,7 @@ class RenderScene(SceneSpec):
     image: Path | None = None
     audio: Path | None = None
     words: tuple[Word, ...] = ()
-    # For photographs: darkens where type stands (0 none … 1 black). Cards bring their own.
+    # For photographs and footage: 0 … 1, how much black (in light themes white) where type stands. Cards bring their own.
     scrim: float = Field(default=0.0, ge=0, le=1)
     # A moving picture instead of `image`: prepared footage (constant frame rate, the frame's shape), from this second on.
     # It is held on its last frame, never repeated, where it is shorter than the scene.

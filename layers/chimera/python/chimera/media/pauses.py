@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,7 @@ import numpy as np
 from chimera.errors import ChimeraError
 from chimera.media.models import VoiceResult, Word
 from chimera.media.music.samples import Samples
-from chimera.media.tighten import BETWEEN_SECONDS, INSIDE_SECONDS, ends_sentence, tighten_file
+from chimera.media.tighten import BETWEEN_SECONDS, INSIDE_SECONDS, changed_file, ends_sentence, tighten_file
 
 _LEAST_SECONDS = 0.02
 _NEAR_SECONDS = 0.06
@@ -24,7 +22,9 @@ def paced_file(path: Path, result: VoiceResult, after_sentence: float | None) ->
         return tighten_file(path, result)
     inside = min(INSIDE_SECONDS, max(after_sentence, _LEAST_SECONDS))
     tight = tighten_file(path, result, inside=inside, between=max(after_sentence, _LEAST_SECONDS))
-    return tight if after_sentence <= BETWEEN_SECONDS / 2 else _filled_file(path, tight, after_sentence)
+    if after_sentence <= BETWEEN_SECONDS / 2:
+        return tight
+    return changed_file(path, tight, lambda samples, rate, words: filled(samples, rate, words, after_sentence))
 
 
 def filled(
@@ -51,25 +51,6 @@ def filled(
     if not pieces:
         return samples, words
     return np.concatenate([*pieces, samples[position:]]), tuple(moved)
-
-
-def _filled_file(path: Path, result: VoiceResult, after_sentence: float) -> VoiceResult:
-    with wave.open(str(path)) as source:
-        if source.getsampwidth() != 2 or source.getnchannels() != 1:
-            return result
-        rate = source.getframerate()
-        samples = np.frombuffer(source.readframes(source.getnframes()), dtype="<i2").astype(np.float32)
-    longer, words = filled(samples, rate, result.words, after_sentence)
-    if len(longer) == len(samples):
-        return result
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with wave.open(str(temporary), "wb") as target:
-        target.setnchannels(1)
-        target.setsampwidth(2)
-        target.setframerate(rate)
-        target.writeframes(np.clip(np.round(longer), -32_768, 32_767).astype("<i2").tobytes())
-    temporary.replace(path)
-    return result.model_copy(update={"words": words, "duration_seconds": len(longer) / rate})
 
 
 def _quietest(samples: Samples, rate: int, end: float, start: float) -> int:

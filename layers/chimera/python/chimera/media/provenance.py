@@ -6,11 +6,9 @@ and `mfra`: all pictures, all sound and their index. Signing is the last thing t
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
-import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from chimera.domain.bill import SOURCE_TYPES, BillItem, BillOfMaterials
 from chimera.errors import ChimeraError
+from chimera.media.apart import ask_apart
 from chimera.media.process import full_disk_reported
 from chimera.media.provenance_worker import OFFLINE
 from chimera.ports import ContentSigner
@@ -127,7 +126,8 @@ def sign(
             c2pa.Signer.from_callback(callback, c2pa.C2paSigningAlg.ES256, signer.chain, timestamps or None) as key,
         ):
             for identifier, item, path in ingredients:
-                builder.add_ingredient(_ingredient(identifier, item), _format(path), io.BytesIO(path.read_bytes()))
+                with path.open("rb") as part:  # footage may be long: it is not read into memory
+                    builder.add_ingredient(_ingredient(identifier, item), _format(path), part)
             size = len(builder.sign_file(video, signed, key))
             found = _verified(signed, signer)
             signed.replace(video)
@@ -228,13 +228,8 @@ def read(path: Path, *, roots: str = "") -> Provenance:
 
 
 def _ask_worker(request: dict[str, Any]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "chimera.media.provenance_worker"]
-    environment = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "LANG": "C.UTF-8"}
     try:
-        done = subprocess.run(
-            command, input=json.dumps(request).encode(), capture_output=True, env=environment, check=False,
-            timeout=_TIMEOUT_SECONDS,
-        )  # fmt: skip
+        done = ask_apart("chimera.media.provenance_worker", request, seconds=_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         return {"error": f"reading took over {_TIMEOUT_SECONDS:.0f} s"}
     if done.returncode != 0 or len(done.stdout) > _MOST_ANSWER:

@@ -80,10 +80,11 @@ def cut(timeline: Timeline, overlays: tuple[str, ...], settings: encode.VideoSet
 def _seen(clip: Clip, timeline: Timeline, of: Any) -> dict[str, Any]:
     """What the moving picture of a clip is made of."""
     scene = clip.scene
+    scrim = [scene.scrim, timeline.theme.mode] if scene.scrim else 0.0
     if scene.footage is not None:
-        return {"footage": of(scene.footage), "start": scene.footage_start, "scrim": scene.scrim}
+        return {"footage": of(scene.footage), "start": scene.footage_start, "scrim": scrim}
     made_of: dict[str, Any] = {
-        "picture": of(scene.image), "scrim": scene.scrim, "motion": clip.motion.model_dump(), "frames": clip.frames
+        "picture": of(scene.image), "scrim": scrim, "motion": clip.motion.model_dump(), "frames": clip.frames
     }  # fmt: skip
     if scene.image is None:
         made_of["gradient"] = [timeline.theme.surface, timeline.theme.background]

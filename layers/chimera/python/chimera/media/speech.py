@@ -15,6 +15,9 @@ _BAND_HZ = (300, 3400)
 _PAUSE_DB = 6.0
 _SPEECH_DB = 5.0
 _BRIDGED_SECONDS, _SHORTEST_SECONDS = 0.25, 0.1
+# A word's soft beginning: at most so long before it is loud, so much over the quietest moment of that time (a bed is ducked
+# by then), not further under the loudest tenth, with no longer break in it than the closure of a stop.
+_SOFT_SECONDS, _OVER_BED_DB, _SOFTEST_DB, _CLOSURE_SECONDS = 0.36, 8.0, 25.0, 0.08
 _GAP_SECONDS = 0.15
 Flags = NDArray[np.bool_]
 
@@ -71,14 +74,29 @@ def _levels(sound: NDArray[np.int16], rate: int) -> NDArray[np.float32]:
 
 def _speech(levels: NDArray[np.float32]) -> Flags:
     """Whether somebody speaks, for each 20 ms; short pauses are bridged, clicks left out."""
-    active: Flags = levels > np.percentile(levels, 90) - _PAUSE_DB
+    loudest = float(np.percentile(levels, 90))
+    active: Flags = levels > loudest - _PAUSE_DB
     for start, end in _runs(~active):
         if start > 0 and end < len(active) and (end - start) * HOP_SECONDS < _BRIDGED_SECONDS:
             active[start:end] = True
+    for start, _ in _runs(active):
+        active[_first_sound(levels, start, loudest - _SOFTEST_DB) : start] = True
     for start, end in _runs(active):
         if (end - start) * HOP_SECONDS < _SHORTEST_SECONDS:
             active[start:end] = False
     return active
+
+
+def _first_sound(levels: NDArray[np.float32], loud: int, softest: float) -> int:
+    """Where the speech that is loud at frame `loud` begins: often with a soft consonant or an unstressed syllable."""
+    before = levels[max(0, loud - round(_SOFT_SECONDS / HOP_SECONDS)) : loud + 1]
+    first = loud
+    for back, sounds in enumerate((before > max(before.min() + _OVER_BED_DB, softest))[::-1]):
+        if sounds:
+            first = loud - back
+        elif first - (loud - back) > _CLOSURE_SECONDS / HOP_SECONDS:
+            break
+    return first
 
 
 def _off(starts: NDArray[Any], cues: Sequence[tuple[float, float, str]]) -> float | None:

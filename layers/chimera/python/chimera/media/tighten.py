@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -76,9 +77,19 @@ def tighten(
 def tighten_file(
     path: Path, result: VoiceResult, *, inside: float = INSIDE_SECONDS, between: float = BETWEEN_SECONDS
 ) -> VoiceResult:
-    """Tightens a voice's WAV file (16 bit, mono) in place, whole or not at all; gives its new words and length.
+    """`tighten` for a voice's WAV file, in place."""
+    return changed_file(
+        path, result, lambda samples, rate, words: tighten(samples, rate, words, inside=inside, between=between)
+    )
 
-    Another kind of file is left as it is.
+
+Change = Callable[[Samples, int, tuple[Word, ...]], tuple[Samples, tuple[Word, ...]]]
+
+
+def changed_file(path: Path, result: VoiceResult, change: Change) -> VoiceResult:
+    """A voice's WAV file (16 bit, mono) with its pauses changed in place, whole or not at all; its new words and length.
+
+    Another kind of file is left as it is, and so is one in which no pause changed.
     """
     try:
         source = wave.open(str(path))  # noqa: SIM115 (closed below; only the opening may say that it is no WAV)
@@ -89,17 +100,20 @@ def tighten_file(
             return result
         rate = source.getframerate()
         samples = np.frombuffer(source.readframes(source.getnframes()), dtype="<i2").astype(np.float32)
-    cut, words = tighten(samples, rate, result.words, inside=inside, between=between)
-    if len(cut) == len(samples):
+    changed, words = change(samples, rate, result.words)
+    if len(changed) == len(samples):
         return result
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with wave.open(str(temporary), "wb") as target:
-        target.setnchannels(1)
-        target.setsampwidth(2)
-        target.setframerate(rate)
-        target.writeframes(np.clip(np.round(cut), -32_768, 32_767).astype("<i2").tobytes())
-    temporary.replace(path)
-    return result.model_copy(update={"words": words, "duration_seconds": len(cut) / rate})
+    try:
+        with wave.open(str(temporary), "wb") as target:
+            target.setnchannels(1)
+            target.setsampwidth(2)
+            target.setframerate(rate)
+            target.writeframes(np.clip(np.round(changed), -32_768, 32_767).astype("<i2").tobytes())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return result.model_copy(update={"words": words, "duration_seconds": len(changed) / rate})
 
 
 def ends_sentence(word: str) -> bool:

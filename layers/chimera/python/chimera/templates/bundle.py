@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-from chimera.templates.packs import MAX_MEMBERS, MAX_PACK_BYTES, Pack, check_members, checksum_of, read_pack
+from chimera.templates.packs import MAX_MEMBERS, MAX_PACK_BYTES, Pack, check_members, checksum_of, read_pack, sizes_of
 from chimera.templates.problems import Problem, ProblemsError
 
 SUFFIX = ".chimera-template"
@@ -56,7 +56,7 @@ def open_bundle(data: bytes, label: str, *, origin: str = "file") -> Pack:
         raise _bad(label, f"not an exported template: {str(error)[:120]}") from None
     manifest = _manifest(files.pop(MANIFEST, None), label)
     listed: Mapping[str, Any] = manifest["members"]
-    check_members(files, label)
+    check_members(sizes_of(files), label)
     for name in sorted({*listed, *files}):
         if name not in files or name not in listed:
             raise _bad(label, f"the member {name[:120]!r} is {'missing' if name in listed else 'not in the manifest'}")

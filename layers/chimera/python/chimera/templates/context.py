@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import Field
 
-from chimera.domain.models import Brief, Model, Persona, Scene
+from chimera.domain.models import Draft, Model, Persona, Scene
 from chimera.media.figures import Series, as_data, figures_of, key_figure, series_of
+from chimera.media.text import clean, is_rtl
 from chimera.templates.language import sentences
 
 _FOOTAGE = frozenset({".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi"})
@@ -26,16 +27,21 @@ class BriefWords(Model):
     hashtags: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
 
+    @property
+    def rtl(self) -> bool:
+        """Whether the video runs from right to left: as its title does."""
+        return is_rtl(clean(self.title, limit=300))
+
     @classmethod
-    def of(cls, brief: Brief) -> BriefWords:
-        """Of a whole brief."""
+    def of(cls, draft: Draft, language: str) -> BriefWords:
+        """Of what a writer gave, in that language."""
         return cls(
-            title=brief.title,
-            description=brief.description,
-            language=brief.language,
-            scenes=tuple(brief.scenes),
-            hashtags=tuple(brief.hashtags),
-            sources=tuple(brief.sources),
+            title=draft.title,
+            description=draft.description,
+            language=language,
+            scenes=tuple(draft.scenes),
+            hashtags=tuple(draft.hashtags),
+            sources=tuple(draft.sources),
         )
 
 
@@ -57,6 +63,7 @@ def context_of(
             "title": brief.title,
             "description": brief.description,
             "language": brief.language,
+            "rtl": brief.rtl,
             "hashtags": list(brief.hashtags),
             "sources": list(brief.sources),
             "scenes": [_scene(i, scene) for i, scene in enumerate(brief.scenes)],

@@ -131,7 +131,7 @@ def _request(resolved: Resolved, wish: Wish, limits: Limits) -> dict[str, Any]:
             }
             for name, pack in resolved.packs.items()
         },
-        "regions": {root: regions_of(resolved, root, wish.aspect, wish.platform) for root in roots},
+        "regions": {root: regions_of(resolved, root, wish.aspect, wish.platform, rtl=wish.brief.rtl) for root in roots},
         "params": {root: params if root == resolved.reference else parameters_of(resolved, {}, root) for root in roots},
         "head": head,
         "context": context_of(
@@ -226,13 +226,13 @@ def _is_colour(text: str) -> bool:
     return len(text) == 7 and text[0] == "#" and all(c in "0123456789abcdefABCDEF" for c in text[1:])
 
 
-def regions_of(resolved: Resolved, root: str, aspect: Aspect, platform: str) -> dict[str, Rect]:
+def regions_of(resolved: Resolved, root: str, aspect: Aspect, platform: str, *, rtl: bool = False) -> dict[str, Rect]:
     """All regions that a chain's layers can name, in reference pixels."""
     found = base_regions(aspect, platform)
     for pack in reversed(list(resolved.chain(root))):
         for key in ("all", aspect):
             own = (pack.data.get("regions") or {}).get(key) or {}
-            found, wrong = merged(found, own)
+            found, wrong = merged(found, own, rtl=rtl)
             if wrong:
                 raise ProblemsError(
                     pack.document.problem(

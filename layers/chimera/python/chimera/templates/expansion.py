@@ -289,7 +289,7 @@ class Expansion:
     def _area(self, spec: Any, here: Frame) -> dict[str, float]:
         regions = self._regions[here.root]
         try:
-            x, y, width, height = area(spec, regions)
+            x, y, width, height = area(spec, regions, rtl=self._base["brief"]["rtl"])
         except AreaError as error:
             near = nearest(spec, regions) if isinstance(spec, str) else ""
             raise EvaluationError(here, str(error), near) from None

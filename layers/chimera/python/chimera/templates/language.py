@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from chimera.media.text import shorten as cut_at_word
+
 _MARK = re.compile(r"[.!?…؟][\"'”’)\]»]*(?=\s)|[。！？][\"'”’」』)\]»]*(?=\s|\S)")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\"'“‘])(?:[A-Za-zÀ-ž]|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|No|Nr|vs|etc|ca|cf|approx|Inc|Ltd|Co|bzw|usw|Abs|bspw"
@@ -39,11 +41,7 @@ def squeezed(text: str) -> str:
 
 def shorten(text: str, limit: int = 60) -> str:
     """At most `limit` characters, cut at a word's end where one is near, with an ellipsis."""
-    if len(text) <= limit:
-        return text
-    cut = text[: max(limit - 1, 0)]
-    space = cut.rfind(" ")
-    return (cut[:space] if space > limit * 0.6 else cut).rstrip(" ,;:.-–—") + "…"
+    return cut_at_word(text, max(limit, 1))
 
 
 def title_case(text: str, language: str = "en") -> str:

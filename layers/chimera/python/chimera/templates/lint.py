@@ -20,7 +20,7 @@ from chimera.templates.sample import bare_sample, sample_of, sample_wish
 from chimera.templates.sandbox import Aim, ExpressionError, environment, parsed, unwrapped
 from chimera.templates.schema import check
 
-_BRIEF = ("title", "description", "language", "hashtags", "sources", "scenes")
+_BRIEF = ("title", "description", "language", "rtl", "hashtags", "sources", "scenes")
 _GLOBAL = (
     "brief", "numbers", "series", "params", "persona", "assets", "aspect", "platform", "seed", "template",
 )  # fmt: skip

@@ -60,30 +60,38 @@ def read_files(place: Path) -> dict[str, bytes]:
     main = place / MAIN
     if not main.is_file():
         raise _wrong(str(place), "there is no template here", f"a pack is one YAML file or a folder with {MAIN}")
-    files: dict[str, bytes] = {}
-    for path in sorted(place.rglob("*")):
-        name = path.relative_to(place).as_posix()
+    sizes = {MAIN: main.stat().st_size}
+    for path in place.rglob("*"):
         if path.is_symlink():
             raise _wrong(str(path), "a link", "put the file itself into the pack")
         if path.is_dir():
             continue
-        files[name] = _bytes(path, MAX_BYTES if name == MAIN else MAX_PACK_BYTES)
-    check_members(files, str(place))
-    return files
+        if not path.is_file():
+            raise _wrong(str(path), "neither a file nor a folder", "remove it")
+        sizes[path.relative_to(place).as_posix()] = path.stat().st_size
+        if len(sizes) > MAX_MEMBERS:
+            break  # it is refused; a folder that is no pack at all may hold anything
+    check_members(dict(sorted(sizes.items())), str(place))
+    return {name: _bytes(place / name, MAX_BYTES if name == MAIN else MAX_PACK_BYTES) for name in sorted(sizes)}
 
 
-def check_members(files: Mapping[str, bytes], label: str) -> None:
-    """Refuse what a pack may not hold; `ProblemsError` names every such member."""
+def sizes_of(files: Mapping[str, bytes]) -> dict[str, int]:
+    """How many bytes each member has."""
+    return {name: len(data) for name, data in files.items()}
+
+
+def check_members(sizes: Mapping[str, int], label: str) -> None:
+    """Refuse what a pack may not hold, by names and bytes; `ProblemsError` names every such member."""
     found = []
-    for name in files:
+    for name in sizes:
         known = MEMBER.match(name) and (not name.startswith("assets/") or Path(name).suffix.lower() in ASSET_TYPES)
         if not known:
             kinds = " ".join(sorted(ASSET_TYPES))
             fix = f"a pack holds {MAIN}, {SAMPLE}, README.md and assets/NAME ({kinds}); remove it"
             found.append(Problem(label, 0, 0, "", f"the member {name[:120]!r} is not expected", fix))
-    if MAIN not in files:
+    if MAIN not in sizes:
         found.append(Problem(label, 0, 0, "", f"{MAIN} is missing", "add it"))
-    if len(files) > MAX_MEMBERS or sum(map(len, files.values())) > MAX_PACK_BYTES:
+    if len(sizes) > MAX_MEMBERS or sum(sizes.values()) > MAX_PACK_BYTES:
         limit = f"at most {MAX_MEMBERS} members of together {MAX_PACK_BYTES:,} bytes"
         found.append(Problem(label, 0, 0, "", f"the pack is too large; expected {limit}", "leave out what is not used"))
     if found:
@@ -92,7 +100,7 @@ def check_members(files: Mapping[str, bytes], label: str) -> None:
 
 def read_pack(files: Mapping[str, bytes], *, origin: str = "file", label: str = "") -> Pack:
     """The pack of these members; its YAML must be sound and name itself. Everything else is `schema.check`'s."""
-    check_members(files, label or origin)
+    check_members(sizes_of(files), label or origin)
     document = read_yaml(files[MAIN], label or MAIN)
     data = document.data
     if not isinstance(data, dict):

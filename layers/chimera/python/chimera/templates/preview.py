@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -20,17 +20,20 @@ from chimera.errors import ChimeraError
 from chimera.media import encode
 from chimera.media.fonts import write_fontconfig
 from chimera.media.frames import load
-from chimera.media.layers import Area
-from chimera.media.models import Aspect, HeightPreset, RenderJob, RenderScene, SceneSpec, Theme, Word, frame_size
+from chimera.media.models import Aspect, HeightPreset, RenderJob, RenderScene, SceneSpec, Word, frame_size
 from chimera.media.plan import Plan, make_plan
 from chimera.media.render import render
 from chimera.media.text import clean
-from chimera.media.windows import picture_size, set_into, window_box
+from chimera.media.theme import resolved as colour_of
+from chimera.media.windows import plain_ground, set_into, window_box
 from chimera.templates.engine import expand
 from chimera.templates.problems import ProblemsError, refused
 from chimera.templates.resolving import Resolved
 from chimera.templates.sample import sample_of, sample_wish
 from chimera.templates.storyboard import PictureWish, Storyboard, StoryScene
+
+if TYPE_CHECKING:
+    from chimera.adapters.canvases.cards import CardCanvas
 
 ASPECTS: tuple[Aspect, ...] = ("9:16", "16:9", "1:1")
 CLIP_SECONDS = 5.0
@@ -43,31 +46,10 @@ _GAP = 12
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
-class Painter(Protocol):
-    """A canvas that paints cards (`chimera.adapters.canvases.cards`)."""
-
-    def paint(
-        self,
-        scene: SceneSpec,
-        *,
-        index: int,
-        count: int,
-        title: str,
-        seed: int,
-        size: tuple[int, int],
-        theme: Theme | None = None,
-        out_png: Path,
-        wish: PictureWish | None = None,
-        type_areas: Sequence[Area] | None = None,
-    ) -> Path:
-        """The picture's path."""
-        ...
-
-
 def make_preview(
     resolved: Resolved,
     folder: Path,
-    painter: Painter,
+    painter: CardCanvas,
     *,
     clip_aspect: Aspect = "9:16",
     mode: Literal["dark", "light"] | None = None,
@@ -130,7 +112,6 @@ def preview_job(
             on_screen_text=scene.on_screen_text,
             image=picture,
             words=_words(scene.narration, length),
-            scrim=scene.picture.scrim if picture is not None else 0.0,
             motion=scene.motion,
             transition=scene.transition,
             key=scene.key,
@@ -157,7 +138,7 @@ def preview_job(
     )
 
 
-def clip_job(board: Storyboard, painter: Painter, folder: Path, height: HeightPreset) -> RenderJob:
+def clip_job(board: Storyboard, painter: CardCanvas, folder: Path, height: HeightPreset) -> RenderJob:
     """The first scene and the one with the most to see, of 2.5 s each."""
     busiest = max(range(len(board.scenes)), key=lambda i: (i > 0, len(board.scenes[i].layers), -i))
     chosen = sorted({0, busiest})
@@ -166,7 +147,7 @@ def clip_job(board: Storyboard, painter: Painter, folder: Path, height: HeightPr
     return preview_job(board, pictures, height, [CLIP_SECONDS / len(chosen)] * len(chosen), music=True)
 
 
-def stills(board: Storyboard, painter: Painter, folder: Path, height: HeightPreset) -> list[Pixels]:
+def stills(board: Storyboard, painter: CardCanvas, folder: Path, height: HeightPreset) -> list[Pixels]:
     """A still of every scene, when everything in it has come."""
     pictures = _pictures(board, painter, folder, height)
     lengths = [_still_seconds(scene) for scene in board.scenes]
@@ -195,31 +176,33 @@ def _still(plan: Plan, index: int, fonts: Path, folder: Path) -> Pixels:
     return _read(out)
 
 
-def _pictures(board: Storyboard, painter: Painter, folder: Path, height: HeightPreset) -> list[Path | None]:
+def _pictures(board: Storyboard, painter: CardCanvas, folder: Path, height: HeightPreset) -> list[Path | None]:
     """A card for each scene, in its window where it has one."""
     folder.mkdir(parents=True, exist_ok=True)
     size = frame_size(board.aspect, height)
     count = len(board.scenes)
+    specs = [
+        SceneSpec(narration=s.narration, on_screen_text=s.on_screen_text, visual_prompt=s.picture.prompt)
+        for s in board.scenes
+    ]
+    looks = painter.looks(specs, [s.picture for s in board.scenes], seed=board.seed)
 
     def one(index: int) -> Path:
         scene = board.scenes[index]
         areas = [layer.box for layer in scene.layers if layer.kind in _READ]
         if scene.narration.strip() and board.captions.style != "off":
             areas.append(board.captions.box)
-        spec = SceneSpec(
-            narration=scene.narration, on_screen_text=scene.on_screen_text, visual_prompt=scene.picture.prompt
-        )
         card = folder / f"card-{index}.png"
         window = scene.picture.window
-        wish = scene.picture.model_copy(update={"window": None})
+        own: dict[str, Any] = {"wish": scene.picture.model_copy(update={"window": None}), "look": looks[index]}
         common: dict[str, Any] = {"index": index, "count": count, "title": board.title, "seed": board.seed}
         common |= {"theme": board.theme}
         if window is None:
-            return painter.paint(spec, size=size, out_png=card, wish=wish, type_areas=areas, **common)
+            return painter.paint(specs[index], size=size, out_png=card, type_areas=areas, **own, **common)
         ground = folder / f"ground-{index}.png"
         _ground(scene, board, ground, size, painter, common)
         box = window_box(window, scene.picture.corner, size, margin=True)
-        inner = painter.paint(spec, size=(box.width, box.height), out_png=card, wish=wish, type_areas=[], **common)
+        inner = painter.paint(specs[index], size=(box.width, box.height), out_png=card, type_areas=[], **own, **common)
         return set_into(ground, inner, box, folder / f"picture-{index}.png")
 
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
@@ -227,17 +210,18 @@ def _pictures(board: Storyboard, painter: Painter, folder: Path, height: HeightP
 
 
 def _ground(
-    scene: StoryScene, board: Storyboard, out: Path, size: tuple[int, int], painter: Painter, common: Mapping[str, Any]
+    scene: StoryScene,
+    board: Storyboard,
+    out: Path,
+    size: tuple[int, int],
+    painter: CardCanvas,
+    common: Mapping[str, Any],
 ) -> None:
     ground = scene.picture.ground
     if ground == "card":
         painter.paint(SceneSpec(), size=size, out_png=out, wish=PictureWish(want="plain"), type_areas=[], **common)
         return
-    colour = ground if ground.startswith("#") else str(getattr(board.theme, ground))
-    width, height = picture_size(size)
-    pixels = np.empty((height, width, 3), np.uint8)
-    pixels[:] = [int(colour[i : i + 2], 16) for i in (5, 3, 1)]
-    _write(out, pixels)
+    plain_ground(colour_of(board.theme, ground), size, out)
 
 
 def _words(narration: str, seconds: float) -> tuple[Word, ...]:

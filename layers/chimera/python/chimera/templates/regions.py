@@ -1,7 +1,8 @@
 """Where things stand: named regions of a frame, and the small grammar that cuts areas from them.
 
 An area is a region's name, `[x, y, width, height]` as fractions of the safe area, or a mapping: `from` a region take a
-`part` (fractions of it), or one cell of `rows` × `columns` with a `gap`, then `inset` it (reference pixels).
+`part` (fractions of it), or one cell of `rows` × `columns` with a `gap`, then `inset` it (reference pixels); with
+`mirror` the cut lies at the other side of its region where the video runs from right to left.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 Rect = tuple[float, float, float, float]
-KEYS = ("from", "part", "row", "rows", "column", "columns", "gap", "inset")
+KEYS = ("from", "part", "row", "rows", "column", "columns", "gap", "inset", "mirror")
 ASPECTS = ("9:16", "16:9", "1:1")
 
 
@@ -18,8 +19,8 @@ class AreaError(ValueError):
     """An area that cannot be: the message says what came and what was expected."""
 
 
-def area(spec: Any, regions: Mapping[str, Rect]) -> Rect:
-    """The rectangle of an area, in reference pixels. Raises `AreaError`."""
+def area(spec: Any, regions: Mapping[str, Rect], *, rtl: bool = False) -> Rect:
+    """The rectangle of an area, in reference pixels; `rtl`: the video runs from right to left. Raises `AreaError`."""
     if isinstance(spec, str):
         if spec not in regions:
             raise AreaError(f"unknown region {spec[:60]!r}")
@@ -31,14 +32,18 @@ def area(spec: Any, regions: Mapping[str, Rect]) -> Rect:
     unknown = [key for key in spec if key not in KEYS]
     if unknown:
         raise AreaError(f"unknown key {unknown[0]!r} in a box; known: {', '.join(KEYS)}")
-    rect = area(spec.get("from", "safe"), regions)
+    whole = rect = area(spec.get("from", "safe"), regions, rtl=rtl)
     if spec.get("part") is not None:
         rect = _part(rect, spec["part"], "part")
     gap = _number(spec.get("gap", 0), "gap", least=0)
     for low, size, name in ((1, 3, "row"), (0, 2, "column")):
         if spec.get(name + "s") is not None:
             rect = _cell(rect, spec, name, gap, low, size)
-    return _inset(rect, spec.get("inset", 0))
+    rect = _inset(rect, spec.get("inset", 0))
+    mirror = spec.get("mirror", False)
+    if not isinstance(mirror, bool):
+        raise AreaError(f"mirror: got {mirror!r}, expected true or false")
+    return (2 * whole[0] + whole[2] - rect[0] - rect[2], *rect[1:]) if mirror and rtl else rect
 
 
 def _part(rect: Rect, part: Any, name: str) -> Rect:
@@ -82,7 +87,9 @@ def _number(value: Any, name: str, *, least: float = -1e5) -> float:
     return float(value)
 
 
-def merged(base: Mapping[str, Rect], own: Mapping[str, Any]) -> tuple[dict[str, Rect], dict[str, str]]:
+def merged(
+    base: Mapping[str, Rect], own: Mapping[str, Any], *, rtl: bool = False
+) -> tuple[dict[str, Rect], dict[str, str]]:
     """The regions of `base` with a pack's own on top, which may build on each other; and what is wrong, by name."""
     found: dict[str, Rect] = dict(base)
     wrong: dict[str, str] = {}
@@ -96,7 +103,7 @@ def merged(base: Mapping[str, Rect], own: Mapping[str, Any]) -> tuple[dict[str, 
         for name in ready:
             spec = waiting.pop(name)
             try:
-                made[name] = area(spec, found)  # `from` its own name means the one below
+                made[name] = area(spec, found, rtl=rtl)  # `from` its own name means the one below
             except AreaError as error:
                 wrong[name] = str(error)
         found |= made

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from chimera.media.figures import as_data, key_figure
 from chimera.templates import language
+from chimera.templates.problems import nearest
 
 MAX_EXPRESSION = 4_000
 MAX_TEXT = 20_000
@@ -167,7 +168,7 @@ def _depth(text: str) -> int:
 
 
 def parsed(env: Sandbox, text: str) -> nodes.Template:
-    """The syntax tree of a text with expressions. Raises `ExpressionError`, also for unknown filters."""
+    """The syntax tree of a text with expressions. Raises `ExpressionError`, also for unknown filters and tests."""
     check_text(text)
     if _depth(text) > MOST_NESTED:  # the interpreter's own limit depends on how deep its stack is already
         raise ExpressionError("nested too deeply")
@@ -177,12 +178,22 @@ def parsed(env: Sandbox, text: str) -> nodes.Template:
         raise ExpressionError(f"not an expression: {error.message}") from None
     except RecursionError:
         raise ExpressionError("nested too deeply") from None
-    for node in tree.find_all(nodes.Filter):
-        if node.name not in env.filters:
-            from chimera.templates.problems import nearest
-
-            raise ExpressionError(f"unknown filter {node.name!r}; {nearest(node.name, env.filters)}")
+    for node in _nodes(tree):
+        for sort, kind, known in (("filter", nodes.Filter, env.filters), ("test", nodes.Test, env.tests)):
+            if isinstance(node, kind) and node.name not in known:
+                raise ExpressionError(f"unknown {sort} {node.name!r}; {nearest(node.name, known)}".rstrip("; "))
     return tree
+
+
+def _nodes(tree: nodes.Template) -> Iterator[nodes.Node]:
+    """Every node; refuses a tree so deep that what visits it, one call within another, would not come back."""
+    waiting: list[tuple[nodes.Node, int]] = [(tree, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > MOST_NESTED:
+            raise ExpressionError("nested too deeply")
+        yield node
+        waiting += [(child, depth + 1) for child in node.iter_child_nodes()]
 
 
 def is_single(env: Sandbox, text: str) -> bool:

@@ -186,6 +186,7 @@ _AREA: Schema = {
         **{key: {"type": ["integer", "string"]} for key in ("row", "rows", "column", "columns")},
         "gap": {"type": ["number", "string"]},
         "inset": {"type": ["number", "array", "string"], "minItems": 4, "maxItems": 4},
+        "mirror": {"type": ["boolean", "string"]},
     },
 }
 
@@ -311,7 +312,8 @@ def _problems(error: Any, pack: Pack) -> list[Problem]:
 def expected(schema: Mapping[str, Any]) -> str:
     """What a schema takes, in words."""
     if "description" in schema and ("pattern" in schema or isinstance(schema.get("type"), list)):
-        return str(schema["description"])[:1].lower() + str(schema["description"])[1:]
+        text = str(schema["description"])
+        return text if text[1:2].isupper() else text[:1].lower() + text[1:]
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
     kinds = schema.get("type", "a value")

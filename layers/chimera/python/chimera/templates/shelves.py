@@ -237,10 +237,10 @@ class Templates:
         except ProblemsError as error:
             raise refused(pack.reference, error.problems) from None
 
-    def entries(self) -> list[Entry]:
-        """Every template, at its highest version."""
+    def entries(self, names: Iterable[str] | None = None) -> list[Entry]:
+        """These templates, or all, each at its highest version."""
         found = []
-        for name in self.names():
+        for name in self.names() if names is None else names:
             pack = self.find(Reference.parse(name))
             versions = tuple(map(str, self.versions(name)))
             head = (pack.text("title"), pack.text("kind"), pack.origin)

@@ -29,7 +29,8 @@ class PictureWish(Frozen):
     window: Area | None = None
     corner: float = Field(default=0, ge=0, le=400, description="Radius of the window's corners, reference pixels")
     ground: ColourName | Literal["card"] = "card"
-    # Darkens the picture where type stands, 0 none … 1 black; cards bring their own scrim where the layout has type.
+    # Holds a picture or footage that was found back where type stands: 0 none … 1 black, in light themes white. Cards are
+    # held back as far as the type on them needs.
     scrim: float = Field(default=0.0, ge=0, le=1)
     # The area that a card's motif keeps to; None: the layout's own place for it.
     focus: Area | None = None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,8 @@ from chimera.domain.models import Draft, Material, Snippet
 from chimera.domain.money import round_up_to_cents, usd
 from chimera.domain.options import RunOptions
 from chimera.domain.prices import (
+    RETRIED_STEPS,
+    Outside,
     expected_production,
     expected_stills,
     production_limits,
@@ -23,6 +25,8 @@ from chimera.domain.prices import (
     still_limits,
     still_retry_limits,
     still_upper_bound,
+    waiting_cost,
+    with_waiting,
 )
 from chimera.errors import ChimeraError
 from chimera.media.models import SHORT_SIDE, frame_size
@@ -31,13 +35,13 @@ from chimera.templates.shelves import Templates
 from chimera.templates.storyboard import Storyboard
 from chimera.usecases.costs import metered
 from chimera.usecases.director import create_brief
-from chimera.usecases.layout import lay_out, template_for, unspoken
+from chimera.usecases.layout import lay_out, template_of, unspoken
 from chimera.usecases.production import MadeContent, approval_request_id, pixel_rate, rate_of
 from chimera.usecases.speaking import FASTEST, WORDS_PER_MINUTE
 from chimera.usecases.still_board import card_count, still_board
 
-PaidWorstCases = Callable[[Draft, dict[str, Any]], dict[str, int]]
-"""Micros by step that the paid calls for a draft cannot exceed; the second argument is `material.json`."""
+OutsideWork = Callable[[Draft, dict[str, Any]], Outside]
+"""What a draft's production asks of others; the second argument is `material.json`."""
 ENOUGH_WORDS = 120  # a trend whose own text is this long needs no page
 MOST_PAGES = 3
 
@@ -47,22 +51,22 @@ def write_brief(
     writers: Iterable[Writer],
     pages: PageReader,
     templates: Templates,
-    paid: PaidWorstCases | None = None,
+    outside: OutsideWork | None = None,
 ) -> dict[str, Any]:
     """Write the brief and what the CFO is asked for: the enforced upper bound of what production can cost.
 
-    `paid` says what the paid calls of its steps cannot exceed (`usecases/paid_estimate.py`); without it there are none.
+    `outside` says what its steps may have to pay and wait for (`usecases/paid_estimate.py`); without it there is nothing.
     """
     started = time.monotonic()
     scope, ask = made.scope, made.read("brief", "material.json")
     options = RunOptions.model_validate(ask["options"])
-    material = Material.model_validate(ask["material"])
+    material = Material.model_validate({**ask["material"], "format": options.format})
     height = SHORT_SIDE[options.resolution]
     known = made.read_or_none("brief", "request.json")
     if known:
         return known
     with metered(made.media, scope.prefix, "brief", gigabytes=0.5):
-        template = template_for(ask, options, templates)
+        template = template_of(options.template or str(ask["persona"]["template"]), options.parameters, templates)
         snippets, unread = read_pages(material, pages)
         material = material.model_copy(update={"snippets": snippets})
         draft, refused = write(material, writers)
@@ -73,8 +77,10 @@ def write_brief(
     if material.script:  # a person's own words take the time that they take
         material = material.model_copy(update={"duration_seconds": natural_seconds(draft, board)})
     seconds = expected_seconds(draft, board, material.duration_seconds)
-    extra = paid(draft, ask) if paid else {}
+    others = outside(draft, ask) if outside else Outside()
+    extra = dict(others.micros)
     work = _still_work(card_count(board), height) if is_still(options.format) else _video_work(seconds, height)
+    work = work.waiting_for(others.seconds)
     bound = round_up_to_cents(work.bound + sum(extra.values()))
     size = frame_size(options.aspect, options.resolution)
     rate, usual = rate_of(options.format, options.fps), rate_of(options.format, 30)
@@ -133,6 +139,13 @@ class _Work:
     limits: dict[str, int]
     retry_limits: dict[str, int]
     expected: Callable[[list[dict[str, Any]], Decimal], tuple[int, dict[str, int]]]
+
+    def waiting_for(self, seconds: Mapping[str, int]) -> _Work:
+        """The work whose steps may have to wait so long for others, in the first attempt and in the one with another seed."""
+        limits = with_waiting(self.limits, seconds)
+        again = with_waiting(self.retry_limits, {s: seconds[s] for s in RETRIED_STEPS if s in seconds})
+        longer = waiting_cost(self.limits, limits) + waiting_cost(self.retry_limits, again)
+        return replace(self, bound=self.bound + longer, limits=limits, retry_limits=again)
 
 
 def _video_work(seconds: int, height: int) -> _Work:

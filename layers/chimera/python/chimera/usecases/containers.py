@@ -21,9 +21,9 @@ from chimera.ports import ContentSigner, MediaStore
 from chimera.purse import Purse
 from chimera.usecases.bill import bill_of_materials
 from chimera.usecases.checkpoints import StoredSegments
-from chimera.usecases.costs import metered
+from chimera.usecases.costs import Meter
 from chimera.usecases.job_ends import failed, stops_on_sigterm
-from chimera.usecases.production import MadeContent, worst_case
+from chimera.usecases.production import MadeContent, made_once
 from chimera.usecases.render_job import job_of
 from chimera.usecases.scope import Scope
 
@@ -110,45 +110,40 @@ def render_content(
     fingerprint = hashlib.sha256(
         job.model_dump_json(exclude={"scenes"}).encode() + _inputs(made, job) + signs
     ).hexdigest()
-    known = made.read_or_none("reports", "render.json")
-    if known and known["fingerprint"] == fingerprint:
-        progress(1.0)
-        return known
-    scope, limit = made.scope, worst_case(made, "render")
-    with metered(
-        made.media, scope.prefix, "render", gigabytes=4, purse=purse, worst_case_micros=limit, attempt=scope.attempt
-    ) as meter:
 
+    def make(meter: Meter) -> dict[str, Any]:
         def onward(part: float) -> None:
             meter.checkpoint()
             progress(part)
 
         started = time.monotonic()
-        kept = StoredSegments(made.media, scope) if how.keep_segments else None
+        kept = StoredSegments(made.media, made.scope) if how.keep_segments else None
         result = render(job, work, onward, encoder=how.encoder, checkpoints=kept)
         measure("video_production_duration_seconds", time.monotonic() - started, resolution=job.height)
         result, bill = _with_provenance(made, job, result, how, signer)
         files: dict[str, Any] = {}
         for kind, name in NAMES.items():
             path: Path = getattr(result, kind)
-            key = f"{scope.prefix}/{name}"
+            key = f"{made.scope.prefix}/{name}"
             digest = result.sha256 if kind == "video" else hashlib.sha256(path.read_bytes()).hexdigest()
             url = made.media.put_file(key, path)
             files[kind] = {"key": key, "url": url, "sha256": digest, "size_bytes": path.stat().st_size}
         shown = [_file(NAMES[kind], files[kind]) for kind in ("thumbnail", "thumbnail_b", "poster")]
         files["bom"] = _keep_bill(made, bill.model_copy(update={"files": shown}))
         files["timeline"], chapters = _keep_timeline(made, result)
-    report = {
-        "fingerprint": fingerprint,
-        "format": "video",
-        "height_preset": job.height,
-        "aspect": job.aspect,
-        "template": job.template,
-        "chapters": chapters,
-        "files": files,
-        **result.model_dump(mode="json", exclude=set(NAMES)),
-    }
-    made.write("reports", "render.json", report)
+        return {
+            "format": "video",
+            "height_preset": job.height,
+            "aspect": job.aspect,
+            "template": job.template,
+            "chapters": chapters,
+            "files": files,
+            **result.model_dump(mode="json", exclude=set(NAMES)),
+        }
+
+    report, fresh = made_once(made, purse, "render", "render.json", ("fingerprint", fingerprint), make)
+    if not fresh:
+        progress(1.0)
     return report
 
 
@@ -232,19 +227,12 @@ def inspect_content(made: MadeContent, purse: Purse) -> dict[str, Any]:
     from chimera.media.inspect import inspect
 
     brief, render = made.brief(), made.read("reports", "render.json")
-    known = made.read_or_none("reports", "technical.json")
-    if known and known.get("sha256") == render["sha256"]:
-        return known
-    pictures = made.read("pictures", "pictures.json")
-    scope, limit = made.scope, worst_case(made, "inspect")
-    video = made.media.fetch(render["files"]["video"]["key"], Path("video.mp4"))
-    vtt = made.media.fetch(render["files"]["vtt"]["key"], Path("captions.vtt"))
-    with metered(
-        made.media, scope.prefix, "inspect", gigabytes=2, purse=purse, worst_case_micros=limit, attempt=scope.attempt
-    ):
+
+    def make(_meter: Meter) -> dict[str, Any]:
+        pictures = made.read("pictures", "pictures.json")
         report = inspect(
-            video,
-            vtt=vtt,
+            made.media.fetch(render["files"]["video"]["key"], Path("video.mp4")),
+            vtt=made.media.fetch(render["files"]["vtt"]["key"], Path("captions.vtt")),
             narration=" ".join(s.narration for s in brief.scenes),
             expected={
                 "width": render["width"],
@@ -254,6 +242,6 @@ def inspect_content(made: MadeContent, purse: Purse) -> dict[str, Any]:
             },
             fits=[float(s["fit"]) for s in pictures["scenes"] if s.get("fit") is not None],
         )
-    value = {**report.model_dump(mode="json"), "sha256": render["sha256"]}
-    made.write("reports", "technical.json", value)
-    return value
+        return report.model_dump(mode="json")
+
+    return made_once(made, purse, "inspect", "technical.json", ("sha256", render["sha256"]), make)[0]

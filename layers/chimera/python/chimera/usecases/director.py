@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from chimera.domain.cards import is_still
 from chimera.domain.models import Aspect, Brief, Draft, Format, Material
 from chimera.domain.money import usd
 from chimera.domain.projection import projected_engagement, projected_roi, projected_views
@@ -33,9 +34,9 @@ def create_brief(
 
     `estimate` is what production is expected to cost, in micros of a USD, and its breakdown (micros, or
     decimal strings in USD); `request_cost_micros` is what the CFO is asked for, which return is projected
-    against. Raises `QUALITY_FAILED` for a script outside 100–500 words or 5000 characters.
+    against. Raises `QUALITY_FAILED` for a script outside 100–500 words or 5000 characters; cards may carry fewer words.
     """
-    check_script(draft.script, own=bool(material.script))
+    check_script(draft.script, own=bool(material.script), least=1 if is_still(format) else MIN_WORDS)
     trend = material.trend
     expected, breakdown = estimate
     views = projected_views(trend.volume, Decimal(str(trend.rising_velocity)))
@@ -65,10 +66,10 @@ def create_brief(
     )
 
 
-def check_script(script: str, *, own: bool = False) -> None:
+def check_script(script: str, *, own: bool = False, least: int = MIN_WORDS) -> None:
     """Hold the limits of a script; `QUALITY_FAILED` says what was found. A person's `own` may have one word or many."""
     words = len(script.split())
-    least, most = (1, MAX_CHARACTERS) if own else (MIN_WORDS, MAX_WORDS)
+    least, most = (1, MAX_CHARACTERS) if own else (least, MAX_WORDS)
     if not least <= words <= most or len(script) > MAX_CHARACTERS + (own and script.count("\n\n") * 2):
         raise ChimeraError(
             "QUALITY_FAILED",

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from chimera.domain.cleaning import clean_text
 from chimera.domain.ids import is_uuid, stable_id
@@ -56,13 +56,20 @@ class Downloads(Protocol):
 
 
 class FetchUpload(Model):
-    """Input of `fetch_upload`: a direct address of a media file."""
+    """Input of `fetch_upload`: a direct address of a media file, or the id of a file that came over HTTP (usecases/uploads)."""
 
     tenant_id: str
-    url: str = Field(min_length=1, max_length=2048)
+    url: str = Field(default="", max_length=2048)
+    incoming: str = Field(default="", max_length=36)
     title: str = Field(default="", max_length=200)
     max_bytes: int = Field(default=MAX_URL_BYTES, ge=1, le=4_000_000_000)
     max_duration_seconds: float = Field(default=7200, gt=0, le=7200)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> FetchUpload:
+        if bool(self.url) == bool(self.incoming) or (self.incoming and not is_uuid(self.incoming)):
+            raise ValueError("expected an address (url) or the id of an upload (incoming), one of them")
+        return self
 
 
 class Upload(Model):
@@ -99,6 +106,11 @@ def upload_prefix(tenant_id: str, upload_id: str) -> str:
     return f"tenants/{tenant_id}/uploads/{upload_id}"
 
 
+def incoming_prefix(tenant_id: str, upload_id: str) -> str:
+    """The folder of a file that comes over HTTP, before it is taken in."""
+    return f"tenants/{tenant_id}/uploads/incoming/{upload_id}"
+
+
 def take_in(tenant_id: str, path: Path, media: MediaStore, *, title: str = "", url: str = "") -> Upload:
     """Put a file of our own (a copy, or a download) into the store under its hash; the same file again is there already.
 
@@ -119,8 +131,15 @@ def take_in(tenant_id: str, path: Path, media: MediaStore, *, title: str = "", u
 
 
 def fetch_upload(event: FetchUpload, media: MediaStore, downloads: Downloads) -> dict[str, Any]:
-    """Download the file and take it in; what the next step needs to know."""
+    """Download the file, or get what was uploaded, and take it in; what the next step needs to know."""
     with tempfile.TemporaryDirectory(prefix="fetch-") as folder:
+        if event.incoming:
+            place = incoming_prefix(event.tenant_id, event.incoming)
+            taken = take_in(
+                event.tenant_id, media.fetch(f"{place}/file", Path(folder) / "file"), media, title=event.title
+            )
+            media.put_bytes(f"{place}/taken.json", json.dumps({"upload_id": taken.upload_id}).encode())
+            return taken.model_dump(mode="json")
         got = downloads.fetch(
             event.url, max_bytes=event.max_bytes, max_seconds=event.max_duration_seconds, to=Path(folder)
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from chimera.domain.models import Draft, Material, Persona
 from chimera.domain.options import RunOptions
 from chimera.errors import ChimeraError
+from chimera.media.layers import texts_of
 from chimera.media.timeline import SILENT_SCENE_SECONDS, unspoken_seconds
 from chimera.templates.context import BriefWords
 from chimera.templates.engine import Wish, check_parameters, expand
@@ -15,19 +17,18 @@ from chimera.templates.shelves import Templates
 from chimera.templates.storyboard import Storyboard
 
 
-def template_for(ask: dict[str, Any], options: RunOptions, templates: Templates) -> Resolved:
-    """The template that was asked for, else the persona's, with its parameters checked: before a word is written.
+def template_of(name: str, parameters: Mapping[str, Any], templates: Templates) -> Resolved:
+    """The template of that name with its parameters checked: before a word is written, and before a run begins.
 
     `VALIDATION_FAILED` names the template, also where there is none of that name.
     """
-    name = options.template or str(ask["persona"]["template"])
     try:
         resolved = templates.resolve(name)
     except ChimeraError as error:
         if error.code != "NOT_FOUND":
             raise
         raise ChimeraError("VALIDATION_FAILED", f"template {name}: {error.message}", {"template": name}) from None
-    check_parameters(resolved, options.parameters)
+    check_parameters(resolved, parameters)
     return resolved
 
 
@@ -35,18 +36,10 @@ def lay_out(
     resolved: Resolved, ask: dict[str, Any], options: RunOptions, material: Material, draft: Draft
 ) -> Storyboard:
     """The storyboard of a draft; the same for the same draft, persona, options and template."""
-    words = BriefWords(
-        title=draft.title,
-        description=draft.description,
-        language=material.language,
-        scenes=tuple(draft.scenes),
-        hashtags=tuple(draft.hashtags),
-        sources=tuple(draft.sources),
-    )
     return expand(
         resolved,
         Wish(
-            brief=words,
+            brief=BriefWords.of(draft, material.language),
             persona=Persona.model_validate(ask["persona"]),
             aspect=options.aspect,
             platform=options.platform,
@@ -76,12 +69,5 @@ def shown_texts(board: Storyboard) -> list[str]:
     for scene in board.scenes:
         found += [scene.on_screen_text, scene.marker]
         for layer in scene.layers:
-            if layer.kind == "text":
-                found.append(layer.text.replace("*", ""))
-            elif layer.kind == "number":
-                found.append(f"{layer.text} {layer.unit}".strip())
-            elif layer.kind == "list":
-                found += layer.items
-            elif layer.kind == "chart":
-                found += [layer.title, *(f"{p.label} {p.shown or p.value} {layer.unit}".strip() for p in layer.points)]
+            found += texts_of(layer)
     return list(dict.fromkeys(text for text in found if text.strip()))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from chimera.domain.fit import says_nothing
 from chimera.errors import ChimeraError
@@ -26,7 +26,9 @@ _CAPTION_BYTES = 4_000
 _HEAD_BYTES = 262_144
 _FILMS = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts"}
 _KNOWN = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".heic", ".heif"} | _FILMS
+_NO_PICTURE = "not by its name a picture or footage"
 Given = Literal["run", "persona"]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,20 @@ class OwnAsset:
     text: str = ""
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A file (or an entry of a persona) that is not shown, and why."""
+
+    file: str
+    reason: str
+
+
 @dataclass
 class OwnAssets:
-    """All that may be used, in order; and what was left out, as sentences."""
+    """All that may be used, in order; and what was left out."""
 
     assets: list[OwnAsset] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
 
 
 def own_assets(
@@ -63,7 +73,7 @@ def own_assets(
     for given, entries in (("run", run), ("persona", persona)):
         for entry in entries:
             try:
-                files = _files(entry, tenant_id, media, allow_files)
+                files = _files(entry, tenant_id, media, allow_files, found.left_out)
                 whose: Given = "run" if given == "run" else "persona"
                 if files[0][2]:
                     taken = _from_store(files, whose, media)
@@ -72,7 +82,7 @@ def own_assets(
             except ChimeraError as error:
                 if given == "run":
                     raise
-                found.left_out.append(f"{entry[:200]}: {error.message}")
+                found.left_out.append(LeftOut(entry[:200], error.message[:300]))
                 continue
             for asset in _in_order(taken):
                 mark = asset.key or str(asset.path)
@@ -82,7 +92,9 @@ def own_assets(
     return found
 
 
-def _files(entry: str, tenant_id: str, media: MediaStore, allow_files: bool) -> list[tuple[str, Path, str]]:
+def _files(
+    entry: str, tenant_id: str, media: MediaStore, allow_files: bool, left_out: list[LeftOut]
+) -> list[tuple[str, Path, str]]:
     """(name, path, key) of each file that an entry names."""
     kind, _, rest = entry.partition(":")
     if kind == "file":
@@ -91,24 +103,26 @@ def _files(entry: str, tenant_id: str, media: MediaStore, allow_files: bool) -> 
                 "VALIDATION_FAILED",
                 f"assets: got {entry[:120]!r}; files are read on a laptop only, upload them and name them as key:KEY",
             )
-        return [(path.name, path, "") for path in _on_disk(Path(rest), entry)]
+        return [(path.name, path, "") for path in _on_disk(Path(rest), entry, left_out)]
     if kind != "key" or not rest:
         raise ChimeraError("VALIDATION_FAILED", f"assets: got {entry[:120]!r}, expected file:PATH or key:KEY")
-    return _in_store(rest, tenant_id, media)
+    return _in_store(rest, tenant_id, media, left_out)
 
 
-def _on_disk(path: Path, entry: str) -> list[Path]:
+def _on_disk(path: Path, entry: str, left_out: list[LeftOut]) -> list[Path]:
     path = path.expanduser()
     try:
         path = path.resolve()  # the person named it: a link of theirs is followed once, links inside a folder are not
         if path.is_dir():
-            names = sorted((p for p in path.iterdir() if _wanted(p.name) and not p.is_symlink()), key=_natural)
+            inside = sorted(path.iterdir(), key=_natural)
+            names = [p for p in inside if _wanted(p.name) and not p.is_symlink()]
             if not names:
                 raise ChimeraError(
                     "VALIDATION_FAILED",
                     f"assets: {entry[:120]!r} holds no picture and no footage; expected one or more",
                 )
-            return names[:MOST_FILES]
+            left_out += [LeftOut(p.name[:120], _why_not(p)) for p in inside if p not in names and _meant(p.name)]
+            return _first(names, entry, left_out)
         if not path.is_file():
             raise ChimeraError("VALIDATION_FAILED", f"assets: {entry[:120]!r} is not there; expected a file or folder")
     except (OSError, RuntimeError) as error:
@@ -118,18 +132,20 @@ def _on_disk(path: Path, entry: str) -> list[Path]:
     return [path]
 
 
-def _in_store(rest: str, tenant_id: str, media: MediaStore) -> list[tuple[str, Path, str]]:
+def _in_store(rest: str, tenant_id: str, media: MediaStore, left_out: list[LeftOut]) -> list[tuple[str, Path, str]]:
     prefix = f"tenants/{tenant_id}/"
     key = rest if rest.startswith("tenants/") else prefix + rest.lstrip("/")
     if not key.startswith(prefix) or ".." in key.split("/") or len(key) > 1024:
         raise ChimeraError("FORBIDDEN", f"assets: key:{rest[:120]} is not in this tenant's part of the media store")
     inside = [key] if media.exists(key) else media.keys(key.rstrip("/") + "/")
-    keys = [k for k in inside if _wanted(k.rsplit("/", 1)[-1])][:MOST_FILES]
+    keys = sorted((k for k in inside if _wanted(k.rsplit("/", 1)[-1])), key=lambda k: _natural(Path(k)))
     if not keys:
         raise ChimeraError(
             "VALIDATION_FAILED", f"assets: key:{rest[:120]} is not there, or holds no picture; expected a key or prefix"
         )
-    return [(one.rsplit("/", 1)[-1], Path(), one) for one in sorted(keys, key=lambda k: _natural(Path(k)))]
+    others = [k.rsplit("/", 1)[-1] for k in inside if k not in keys]
+    left_out += [LeftOut(name[:120], _NO_PICTURE) for name in others if _meant(name)]
+    return [(one.rsplit("/", 1)[-1], Path(), one) for one in _first(keys, rest, left_out)]
 
 
 def _from_store(files: list[tuple[str, Path, str]], given: Given, media: MediaStore) -> list[OwnAsset]:
@@ -156,7 +172,7 @@ def local_file(asset: OwnAsset, media: MediaStore, folder: Path) -> Path:
     return media.fetch(asset.key, place).resolve()
 
 
-def _looked_at(files: list[tuple[str, Path, str]], given: Given, entry: str, left_out: list[str]) -> list[OwnAsset]:
+def _looked_at(files: list[tuple[str, Path, str]], given: Given, entry: str, left_out: list[LeftOut]) -> list[OwnAsset]:
     taken = []
     for name, path, _ in files:
         try:
@@ -164,14 +180,14 @@ def _looked_at(files: list[tuple[str, Path, str]], given: Given, entry: str, lef
         except ChimeraError as error:
             if len(files) == 1:
                 raise
-            left_out.append(error.message[:300])
+            left_out.append(LeftOut(name[:120], error.message[:300]))
             continue
         if what.container in {"wav", "mp3", "flac", "ogg", "aac"}:
             if len(files) == 1:
                 raise ChimeraError(
                     "VALIDATION_FAILED", f"assets: {entry[:120]!r} is sound; expected pictures or footage"
                 )
-            left_out.append(f"{name[:120]}: sound is no picture")
+            left_out.append(LeftOut(name[:120], "sound is no picture"))
             continue
         footage = what.family == "film"
         head = b"" if footage else _head(path)
@@ -196,6 +212,24 @@ def _in_order(assets: list[OwnAsset]) -> list[OwnAsset]:
 
 def _text(name: str, caption: str) -> str:
     return (caption if says_nothing(name) else f"{name.rsplit('.', 1)[0]} {caption}").strip()[:4000]
+
+
+def _meant(name: str) -> bool:
+    """Whether a file that is no picture by its name was perhaps meant to be one: no caption, nothing hidden."""
+    return bool(name) and not name.startswith(".") and not name.lower().endswith(".txt")
+
+
+def _why_not(path: Path) -> str:
+    if path.is_symlink():
+        return "a link inside a folder is not followed"
+    return "a folder inside a folder is not looked into" if path.is_dir() else _NO_PICTURE
+
+
+def _first(found: list[_T], entry: str, left_out: list[LeftOut]) -> list[_T]:
+    if len(found) > MOST_FILES:
+        rest = f"{len(found) - MOST_FILES} files: at most {MOST_FILES} of one folder are looked at, the first by name"
+        left_out.append(LeftOut(entry[:200], rest))
+    return found[:MOST_FILES]
 
 
 def _wanted(name: str) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from chimera.domain.fit import THRESHOLD, fit, named
-from chimera.domain.models import BrandGuidelines, BrandTheme, Brief, Draft
+from chimera.domain.models import BrandTheme, Brief, Draft
 from chimera.media.layers import Area
 from chimera.media.models import SceneSpec, Theme
 from chimera.media.theme import theme_of
@@ -23,6 +24,10 @@ SCRIM = 0.5
 _TYPE = frozenset({"text", "kinetic", "number", "chart", "list", "sources"})
 _LARGE = frozenset({"kinetic", "number", "chart", "list"})
 """Layers that are the picture: the card under them steps back."""
+AT_ONCE = 8
+"""Scenes that are made at the same time where generators are waited for."""
+LIBRARY_SECONDS = 120
+"""Of the step's time for looking in libraries and fetching what is found."""
 LONGEST_PROMPT = 990
 """Characters of a prompt; Runway takes 1,000."""
 NO_TYPE = "No text, letters, numbers, captions, logos, watermarks or user interfaces anywhere in the picture."
@@ -183,21 +188,29 @@ def allowed_makers(
     return [maker for maker in chosen if maker.ready]
 
 
-def picture_worst_case(
-    draft: Draft, ask: Mapping[str, Any], *, makers: Mapping[str, PictureMaker], paid_pictures: bool
-) -> int:
+def picture_worst_case(draft: Draft, makers: Sequence[PictureMaker], *, aspect: str) -> int:
     """Micros that generated pictures and footage can cost at most: each allowed generator once for each scene.
 
     A template may have more scenes than the script; those beyond get no generated picture (see `Finder`).
     """
-    named = BrandGuidelines.model_validate(ask["persona"]["brand_guidelines"]).libraries
-    aspect, total = str(ask["options"]["aspect"]), 0
-    for maker in allowed_makers(makers, named, paid_pictures=paid_pictures):
+    total = 0
+    for maker in makers:
         for scene in draft.scenes:
             # the prompt is not written yet: it is at most as long as the longest one
             prompt = "x" * LONGEST_PROMPT
             total += maker.worst_case(prompt, aspect=aspect, seconds=_seconds(scene.narration))
     return total
+
+
+def longest_seconds(maker: PictureMaker) -> float:
+    """Seconds that one call of a generator may take at most; a plugin's that does not say gets five minutes."""
+    return float(getattr(maker, "longest_seconds", 300.0))
+
+
+def picture_seconds(scenes: int, makers: Sequence[PictureMaker], *, finds: bool) -> int:
+    """Seconds that pictures may have to be waited for: in each round of scenes every generator once; `finds`: libraries too."""
+    rounds = -(-scenes // AT_ONCE)
+    return math.ceil(sum(map(longest_seconds, makers))) * rounds + (LIBRARY_SECONDS if finds else 0)
 
 
 def orientation(size: tuple[int, int]) -> Literal["portrait", "landscape", "square"]:

@@ -7,6 +7,7 @@ last ten. Whatever does not do is refused with its reason, and the next one is a
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,15 +21,21 @@ from chimera.media.layout import layout_for
 from chimera.media.models import Theme
 from chimera.ports import Library, MediaStore, PictureMaker
 from chimera.usecases.own_pictures import OwnAsset, local_file
-from chimera.usecases.picture_asks import PictureAsk, generator_prompt, orientation
+from chimera.usecases.picture_asks import PictureAsk, generator_prompt, longest_seconds, orientation
 from chimera.usecases.picture_keeping import KeptWork
 
 WORKERS = 4
+FETCH_SECONDS = 60.0
+"""What fetching one file of a library may take (`adapters/libraries`)."""
 SOFT = 3.0
 """A picture that must be enlarged more than this is not shown."""
 OWN_LICENCE = "the user's own"
 ENDS_THE_STEP = frozenset({"SYSTEM_STOPPED", "DATABASE_WAKING", "INVALID_SIGNATURE"})
 """Errors that no other provider helps with."""
+
+
+class NotReadyError(Exception):
+    """A scene's picture was asked for and is not there, or there is no time left to ask: another attempt goes on with it."""
 
 
 @dataclass
@@ -91,8 +98,14 @@ class Finder:
     ground: Callable[[PictureAsk], Path]
     hold: Callable[[PictureAsk, Path], bool]
     kept: Callable[[PictureAsk, str], KeptWork]
+    until: float
+    """`time.monotonic()` after which nobody outside is waited for any more."""
+    may_wait: bool
+    """Whether there is another attempt for what is not there in time (`NotReadyError`); else something else is shown."""
     offers: dict[int, list[tuple[Library, Candidate, float]]] = field(default_factory=dict)
     refused: dict[int, list[str]] = field(default_factory=dict)
+    left_out: dict[int, list[dict[str, str]]] = field(default_factory=dict)
+    """The user's own files that the scene could not show."""
 
     def search(self, asks: Sequence[PictureAsk]) -> None:
         """Ask every library for every scene that has nothing of the user's own, at the same time; reserve the best offers."""
@@ -114,7 +127,10 @@ class Finder:
             self.offers[ask.index] = mine[first:] if first is not None else []
 
     def find(self, ask: PictureAsk) -> dict[str, Any] | None:
-        """The scene's picture as its entry in `pictures.json`, its files in `folder`; None: nothing that does."""
+        """The scene's picture as its entry in `pictures.json`, its files in `folder`; None: nothing that does.
+
+        Raises `NotReadyError` where what was asked for may still come in another attempt.
+        """
         work = self.folder / f"work-{ask.index:03d}"
         work.mkdir(exist_ok=True)
         for asset, score in self.own.get(ask.index, ()):
@@ -129,6 +145,8 @@ class Finder:
             )  # fmt: skip
             if entry:
                 return entry
+            reason = self.refused[ask.index][-1].removeprefix("own: ")
+            self.left_out.setdefault(ask.index, []).append({"file": asset.name[:120], "reason": reason})
         if not ask.sought:
             return None
         return self._from_libraries(ask, work) or self._from_makers(ask, work)
@@ -165,6 +183,9 @@ class Finder:
         for at, (library, candidate, score) in enumerate(self.offers.get(ask.index, ())):
             if at > 0 and not self.registry.claim(library.name, candidate.key):
                 continue
+            if time.monotonic() + FETCH_SECONDS > self.until:
+                self.no(ask, f"{library.name}: the step had no time left to fetch it")
+                break
             facts = {
                 "provider": library.name, "model": library.name, "licence": candidate.licence,
                 "licence_url": candidate.licence_url, "author": candidate.author or "unknown author",
@@ -202,14 +223,24 @@ class Finder:
         known = kept.found(work)
         if known is not None:
             return known
+        if time.monotonic() + longest_seconds(maker) > self.until:
+            if self.may_wait:
+                raise NotReadyError(f"{ask.name}: no time was left to wait for {maker.name}")
+            raise ChimeraError("PROVIDER_TIMEOUT", "the step had no time left to wait for it")
         if "task" not in kept.noted():
             worst = maker.worst_case(prompt, aspect=self.aspect, seconds=ask.seconds)
             if not self.registry.promise(worst):
                 raise ChimeraError("BUDGET_EXCEEDED", "the approval did not count this picture in")
             kept.promise(worst)
-        return maker.make(
-            prompt, call_id=f"scene-{ask.index}", aspect=self.aspect, seconds=ask.seconds, folder=work, kept=kept
-        )
+        try:
+            return maker.make(
+                prompt, call_id=f"scene-{ask.index}", aspect=self.aspect, seconds=ask.seconds, folder=work, kept=kept
+            )
+        except ChimeraError as error:
+            # what is paid for and still being made must not be thrown away for a card
+            if self.may_wait and error.retryable and error.code not in ENDS_THE_STEP and "task" in kept.noted():
+                raise NotReadyError(f"{ask.name}: {maker.name}: {error.message}") from error
+            raise
 
     def _try(
         self, ask: PictureAsk, who: str, get: Callable[[], Path], facts: dict[str, Any], *, history: bool = True,

@@ -51,6 +51,22 @@ class KeptWork:
         return self._media.fetch(key, folder / key.rsplit("/", 1)[-1]).resolve()
 
 
+class Waits:
+    """How often the step ended because a picture was not there yet, to be begun again; by the step's own fingerprint."""
+
+    def __init__(self, media: MediaStore, scope: Scope, fingerprint: str) -> None:
+        self._media = media
+        self._key = scope.key("pictures", f"waits-{fingerprint[:20]}.json")
+
+    def so_far(self) -> int:
+        """How many times."""
+        return int(json.loads(self._media.get_bytes(self._key))["times"]) if self._media.exists(self._key) else 0
+
+    def once_more(self) -> None:
+        """Note one more."""
+        self._media.put_bytes(self._key, as_json({"times": self.so_far() + 1}))
+
+
 class SceneCheckpoints:
     """Each finished scene's entry, by its fingerprint."""
 

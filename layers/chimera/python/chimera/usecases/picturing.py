@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,17 @@ from chimera.purse import Purse
 from chimera.templates.storyboard import PictureWish, Storyboard
 from chimera.usecases.costs import Meter, metered
 from chimera.usecases.own_pictures import own_assets
-from chimera.usecases.picture_asks import Asked, PictureAsk, allowed_makers, asked_of, described, share_out
-from chimera.usecases.picture_finding import ENDS_THE_STEP, WORKERS, Finder, Registry
+from chimera.usecases.picture_asks import AT_ONCE, Asked, PictureAsk, allowed_makers, asked_of, described, share_out
+from chimera.usecases.picture_finding import ENDS_THE_STEP, WORKERS, Finder, NotReadyError, Registry
 from chimera.usecases.picture_history import Shown, keep_shown, shown_before
-from chimera.usecases.picture_keeping import KeptWork, SceneCheckpoints
-from chimera.usecases.production import MadeContent, fingerprint_of, summary, terms_of, worst_case
+from chimera.usecases.picture_keeping import KeptWork, SceneCheckpoints, Waits
+from chimera.usecases.production import MadeContent, fingerprint_of, summary, terms_of, time_limit, worst_case
+
+SPARE_SECONDS = 45.0
+"""Of the step's time limit: for preparing what came last, for the cards, and for writing it all down."""
+MOST_WAITS = 2
+"""How often the step ends with `PROVIDER_TIMEOUT`, to be begun again by the state machine (which does so three times), because
+a picture is not there yet; after that a card stands in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +46,11 @@ class PictureRules:
 
 
 def paint(made: MadeContent, canvases: Mapping[str, Any], purse: Purse, rules: PictureRules) -> dict[str, Any]:
-    """Give each scene of the storyboard (or of the brief) its picture, and write `pictures/pictures.json`."""
+    """Give each scene of the storyboard (or of the brief) its picture, and write `pictures/pictures.json`.
+
+    `PROVIDER_TIMEOUT`: a generator needs longer than this attempt may take. What it was paid for is noted, the other scenes
+    are kept; the next attempt goes on there.
+    """
     ask = made.read("brief", "material.json")
     job = _Job.of(made, ask, canvases, rules)
     known = made.read_or_none("pictures", "pictures.json")
@@ -126,13 +137,14 @@ class _Painting:
         self._made, self._job, self._folder, self._meter = made, job, folder, meter
         self._size = frame_size(job.options.aspect, job.options.resolution)
         self._done = SceneCheckpoints(made.media, made.scope)
+        self._waits = Waits(made.media, made.scope, job.fingerprint)
         scope = made.scope
         self._before: Shown = shown_before(made.media, scope.tenant_id, job.persona_id, scope.content_id)
         own = own_assets(
             job.options.assets, job.guidelines.assets, tenant_id=scope.tenant_id, media=made.media,
             allow_files=rules.allow_files,
         )  # fmt: skip
-        self._left_out = own.left_out
+        self._left_out = [asdict(one) for one in own.left_out]
         shares, missing = share_out(job.asked.asks, own.assets)
         spent = KeptWork.promised_before(made.media, made.scope)
         registry = Registry(before=self._before.hashes, counted_micros=max(job.counted_micros - spent, 0))
@@ -140,6 +152,8 @@ class _Painting:
             media=made.media, registry=registry, libraries=job.libraries, makers=job.makers, own=shares,
             theme=job.asked.theme, size=self._size, aspect=job.options.aspect, fps=job.options.fps, tone=job.tone,
             language=job.asked.language, folder=folder, ground=self._ground, hold=self._hold, kept=self._kept,
+            until=time.monotonic() + time_limit(made, "pictures") - SPARE_SECONDS,
+            may_wait=self._waits.so_far() < MOST_WAITS,
         )  # fmt: skip
         for ask in job.asked.asks:
             if ask.index in missing:
@@ -163,21 +177,33 @@ class _Painting:
                     self._finder.registry.take(int(known["phash"], 16), ask.name, history=False)
         rest = [ask for ask in self._every if ask.index not in entries]
         self._finder.search(rest)
+        waited_for: list[str] = []
         # who waits for a generator needs no processor
-        with ThreadPoolExecutor(max_workers=2 * WORKERS if self._job.makers else WORKERS) as pool:
+        with ThreadPoolExecutor(max_workers=AT_ONCE if self._job.makers else WORKERS) as pool:
             futures = [(ask, pool.submit(self._one, ask)) for ask in rest]
             try:
                 for ask, future in futures:
-                    entries[ask.index] = future.result()
+                    try:
+                        entries[ask.index] = future.result()
+                    except NotReadyError as late:
+                        waited_for.append(str(late)[:300])
                     self._meter.checkpoint()
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
+        if waited_for:
+            self._waits.once_more()
+            raise ChimeraError(
+                "PROVIDER_TIMEOUT",
+                f"{len(waited_for)} of {len(self._every)} pictures are not done yet; the next attempt goes on with them",
+                {"waited_for": waited_for[:10]},
+            )
         return self._result([entries[ask.index] for ask in self._every])
 
     def _one(self, ask: PictureAsk) -> dict[str, Any]:
         entry = self._finder.find(ask) or self._card(ask)
         entry["refused"] = self._finder.refused.get(ask.index, [])
+        entry["left_out"] = self._finder.left_out.get(ask.index, [])
         self._done.keep(ask.name, self._fingerprint(ask), entry, self._folder)
         return entry
 
@@ -282,7 +308,7 @@ class _Painting:
             "outro": outro,
             "opening": scenes[0].get("family", ""),
             "credits": credits,
-            "left_out": self._left_out[:50],
+            "left_out": [*self._left_out, *(one for entry in entries for one in entry.get("left_out", ()))][:50],
             "counts": dict(providers),
         }
 

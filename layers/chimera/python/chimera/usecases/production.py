@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from chimera.domain.approval import verify_approval
 from chimera.domain.cards import is_still
@@ -18,8 +18,9 @@ from chimera.domain.prices import JUDGE_TIMEOUT_SECONDS, step_worst_case
 from chimera.domain.written_language import written_language
 from chimera.media.models import frame_size
 from chimera.ports import Clock, ContentRows, MediaStore, PersonaRows, Verifier
+from chimera.purse import Purse
 from chimera.templates.storyboard import Storyboard
-from chimera.usecases.costs import noted
+from chimera.usecases.costs import Meter, metered, noted
 from chimera.usecases.scope import Scope
 
 
@@ -111,10 +112,41 @@ class MadeContent:
 
 def worst_case(made: MadeContent, step: str) -> int:
     """Micros that a step cannot exceed: the time limit that the state machine ends it at, at its price."""
-    if step == "judge":
-        return step_worst_case(step, JUDGE_TIMEOUT_SECONDS)
+    return step_worst_case(step, JUDGE_TIMEOUT_SECONDS if step == "judge" else time_limit(made, step))
+
+
+def made_once(
+    made: MadeContent,
+    purse: Purse,
+    step: Literal["render", "inspect"],
+    report: str,
+    mark: tuple[str, str],
+    make: Callable[[Meter], dict[str, Any]],
+) -> tuple[dict[str, Any], bool]:
+    """What a container's step says in `reports/<report>`, and whether it was made now.
+
+    A report that bears the mark (a field and its value) is taken as it is; else `make` does the work, measured and paid,
+    and its answer is kept.
+    """
+    field, value = mark
+    known = made.read_or_none("reports", report)
+    if known and known.get(field) == value:
+        return known, False
+    scope, limit = made.scope, worst_case(made, step)
+    gigabytes = {"render": 4, "inspect": 2}[step]
+    with metered(
+        made.media, scope.prefix, step, gigabytes=gigabytes, purse=purse, worst_case_micros=limit, attempt=scope.attempt
+    ) as meter:
+        found = make(meter)
+    found[field] = value
+    made.write("reports", report, found)
+    return found, True
+
+
+def time_limit(made: MadeContent, step: str) -> int:
+    """Seconds after which the state machine ends a step."""
     limits = "retry_limits" if made.scope.attempt else "limits"
-    return step_worst_case(step, int(made.read("brief", "request.json")[limits][f"{step}_seconds"]))
+    return int(made.read("brief", "request.json")[limits][f"{step}_seconds"])
 
 
 def pixel_rate(size: tuple[int, int], fps: int) -> int:

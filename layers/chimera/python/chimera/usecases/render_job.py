@@ -15,7 +15,6 @@ from chimera.media.safe_areas import regions
 from chimera.templates.storyboard import Storyboard, StoryScene
 from chimera.usecases.production import MadeContent
 
-MAX_LOGO_BYTES = 8_000_000
 MOODS = ("auto", "off", "calm", "curious", "upbeat", "tense", "warm", "newsroom")
 
 
@@ -78,17 +77,17 @@ def _scene(
         "image": _fetched(made, "pictures", picture.get("image")),
         "footage": _fetched(made, "pictures", picture.get("footage")),
         "footage_start": picture.get("footage_start") or 0.0,
+        "scrim": picture.get("scrim") or 0.0,  # what the pictures' step says: a card in place of a photograph has none
         "audio": sound,
         "words": tuple(spoken["words"]) if sound else (),
     }
     if isinstance(scene, Scene):
-        return RenderScene(**shared, visual_prompt=scene.visual_prompt, scrim=picture.get("scrim") or 0.0)
+        return RenderScene(**shared, visual_prompt=scene.visual_prompt)
     at = scene.brief_scene
     prompt = brief.scenes[at].visual_prompt if at is not None and at < len(brief.scenes) else ""
     return RenderScene(
         **shared,
         visual_prompt=scene.picture.prompt or prompt,
-        scrim=scene.picture.scrim or picture.get("scrim") or 0.0,
         key=scene.key,
         marker=scene.marker,
         layers=scene.layers,
@@ -127,17 +126,10 @@ def _font(made: MadeContent, family: str, role: str) -> str:
 def _logo(made: MadeContent, brand: BrandTheme) -> Path | None:
     if not brand.logo:
         return None
-    path = own_file(made, brand.logo, "logo")
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(8)
-    if head != b"\x89PNG\r\n\x1a\n" or size > MAX_LOGO_BYTES:
-        raise ChimeraError(
-            "VALIDATION_FAILED",
-            f"logo {path.name} ({size:,} bytes) is not a PNG of at most {MAX_LOGO_BYTES:,} bytes",
-            {"logo": path.name},
-        )
-    return path
+    from chimera.media.own.logo import prepare_logo
+
+    # whoever brought it: what is rendered is its pixels, decoded apart and within limits
+    return prepare_logo(own_file(made, brand.logo, "logo"), out=Path("logo-plain.png").resolve())
 
 
 def _logo_box(aspect: Any, platform: str) -> Area:

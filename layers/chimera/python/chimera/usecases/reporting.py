@@ -58,6 +58,7 @@ def run_report(
         made = MadeContent(media, scope)
     brief = made.read_or_none("brief", "brief.json") if made else None
     render = made.read_or_none("reports", "render.json") if made else None
+    pictures = made.read_or_none("pictures", "pictures.json") if made else None
     video = render is not None and not is_still(render.get("format", "video"))
     error = run["summary"].get("error") or (content or {}).get("last_error")
     return {
@@ -78,6 +79,7 @@ def run_report(
         "provenance": _provenance(made, render, media) if made and render else None,
         "script": brief["script"] if brief else None,
         "sources": brief["sources"] if brief else [],
+        "assets_left_out": pictures["left_out"] if pictures else [],
         "approvals": approvals,
         "cost": {
             "estimated": brief["estimated_cost"] if brief else None,

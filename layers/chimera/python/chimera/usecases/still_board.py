@@ -12,6 +12,7 @@ from chimera.media.figures import key_figure
 from chimera.media.layers import Area, CaptionLook
 from chimera.media.safe_areas import FRAMES, regions
 from chimera.templates.storyboard import Storyboard, StoryScene
+from chimera.usecases.threads import same_words
 
 _EDGE = 84.0  # reference pixels that type keeps from the frame's foot
 _ROOM_ENOUGH = 0.2  # of the frame's height: a template's own place for words is taken where it is that tall
@@ -31,7 +32,7 @@ def still_board(board: Storyboard, format: Format, scenes: Sequence[Scene]) -> t
         story, closing = closing, []
     most = CARD_COUNTS[format][1]
     if format == "image":
-        kept = [story[0].model_copy(update={"narration": strongest_line(scenes)})]
+        kept = [story[0].model_copy(update={"narration": strongest_line(scenes, board.title)})]
     elif format == "thread":
         kept = [story[0], *(scene for scene in story[1:] if shows_something(scene))][:most]
     else:
@@ -56,9 +57,13 @@ def card_count(board: Storyboard) -> int:
     return len(board.scenes) + int(added)
 
 
-def strongest_line(scenes: Sequence[Scene]) -> str:
-    """The sentence that stands for the script: one with a telling number first, neither short nor long, the earlier one."""
-    lines = [line for scene in scenes for line in sentences(scene.narration)]
+def strongest_line(scenes: Sequence[Scene], title: str = "") -> str:
+    """The sentence that stands for the script: one with a telling number first, neither short nor long, the earlier one.
+
+    One that only says the title again, which the card shows, is taken where there is no other.
+    """
+    every = [line for scene in scenes for line in sentences(scene.narration)]
+    lines = [line for line in every if not (title and same_words(title, line))] or every
 
     def strength(place: int) -> tuple[float, int]:
         line = lines[place]

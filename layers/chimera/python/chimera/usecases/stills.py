@@ -13,6 +13,7 @@ from chimera.domain.bill import BillItem, BillOfMaterials, SignedFile, source_ty
 from chimera.domain.cards import CARD_COUNTS, POST_COUNTS, card_kind, card_kinds, card_name, set_sha256
 from chimera.domain.models import Brief
 from chimera.errors import ChimeraError
+from chimera.media.layers import texts_of
 from chimera.media.models import RenderJob
 from chimera.media.text import clean, shorten, source_names
 from chimera.metrics import measure
@@ -20,8 +21,8 @@ from chimera.ports import ContentSigner
 from chimera.purse import Purse
 from chimera.templates.storyboard import Storyboard
 from chimera.usecases.bill import bill_of_materials
-from chimera.usecases.costs import metered
-from chimera.usecases.production import MadeContent, worst_case
+from chimera.usecases.costs import Meter
+from chimera.usecases.production import MadeContent, made_once
 from chimera.usecases.render_job import job_of
 from chimera.usecases.still_board import shows_something
 from chimera.usecases.threads import Thread, cut_thread, too_long
@@ -57,15 +58,8 @@ def render_stills(
         job.model_dump_json(exclude={"scenes"}).encode() + fingerprint_of(made, job) + brief.format.encode()
         + json.dumps([brief.script, brief.sources, platform]).encode() + (b"signed" if signer else b"")
     ).hexdigest()  # fmt: skip
-    known = made.read_or_none("reports", "render.json")
-    if known and known["fingerprint"] == fingerprint:
-        progress(1.0)
-        return known
-    scope, limit = made.scope, worst_case(made, "render")
-    with metered(
-        made.media, scope.prefix, "render", gigabytes=4, purse=purse, worst_case_micros=limit, attempt=scope.attempt
-    ) as meter:
 
+    def make(meter: Meter) -> dict[str, Any]:
         def onward(share: float) -> None:
             meter.checkpoint()
             progress(share * 0.7)
@@ -83,7 +77,7 @@ def render_stills(
         files: dict[str, Any] = {}
         for number, (card, one) in enumerate(zip(cards, signed, strict=True), 1):
             kind = card_kind(number)
-            key = f"{scope.prefix}/images/{card_name(kind)}"
+            key = f"{made.scope.prefix}/images/{card_name(kind)}"
             url = made.media.put_file(key, card.path)
             files[kind] = {"key": key, "url": url, "sha256": one.sha256, "size_bytes": one.size_bytes}
             progress(0.7 + 0.3 * number / len(cards))
@@ -104,17 +98,20 @@ def render_stills(
         bill = bill.model_copy(update={"video": stands_for_all, "files": signed})
         files["bom"] = _keep(made, BILL, bill.model_dump_json(indent=1).encode())
         made.write("reports", "bill.json", bill.model_dump(mode="json"))
-    report = {
-        "fingerprint": fingerprint, "format": brief.format, "height_preset": job.height, "aspect": job.aspect,
-        "template": job.template, "width": job.size[0], "height": job.size[1], "fps": 0, "duration_seconds": 0.0,
-        "sha256": whole, "size_bytes": size_bytes, "files": files, "posts": posts, "post_media": post_media, "alt": alt,
-        "platform": platform, "left_out": left_out, "music": [],
-        "cards": [
-            {"key": c.key, "kind": c.kind, "words": c.words, "dropped": list(c.dropped), "areas": [list(a) for a in c.areas]}
-            for c in cards
-        ],
-    }  # fmt: skip
-    made.write("reports", "render.json", report)
+        return {
+            "format": brief.format, "height_preset": job.height, "aspect": job.aspect, "template": job.template,
+            "width": job.size[0], "height": job.size[1], "fps": 0, "duration_seconds": 0.0, "sha256": whole,
+            "size_bytes": size_bytes, "files": files, "posts": posts, "post_media": post_media, "alt": alt,
+            "platform": platform, "left_out": left_out, "music": [],
+            "cards": [
+                {"key": c.key, "kind": c.kind, "words": c.words, "dropped": list(c.dropped), "areas": [list(a) for a in c.areas]}
+                for c in cards
+            ],
+        }  # fmt: skip
+
+    report, fresh = made_once(made, purse, "render", "render.json", ("fingerprint", fingerprint), make)
+    if not fresh:
+        progress(1.0)
     return report
 
 
@@ -123,15 +120,10 @@ def inspect_stills(made: MadeContent, purse: Purse) -> dict[str, Any]:
     from chimera.media.card_checks import KIND, card_quality, evaluate_cards, measure_cards
 
     render = made.read("reports", "render.json")
-    known = made.read_or_none("reports", "technical.json")
-    if known and known.get("sha256") == render["sha256"]:
-        return known
-    pictures = made.read("pictures", "pictures.json")
-    scope, limit = made.scope, worst_case(made, "inspect")
-    kinds = card_kinds(render["files"])
-    with metered(
-        made.media, scope.prefix, "inspect", gigabytes=2, purse=purse, worst_case_micros=limit, attempt=scope.attempt
-    ):
+
+    def make(_meter: Meter) -> dict[str, Any]:
+        pictures = made.read("pictures", "pictures.json")
+        kinds = card_kinds(render["files"])
         paths = [made.media.fetch(render["files"][kind]["key"], Path(card_name(kind))) for kind in kinds]
         found = measure_cards(
             paths,
@@ -148,17 +140,15 @@ def inspect_stills(made: MadeContent, purse: Purse) -> dict[str, Any]:
         }
         checks = evaluate_cards(found, limits)
         fits = [float(s["fit"]) for s in pictures["scenes"] if s.get("fit") is not None]
-        quality = card_quality(found, checks, fits=fits)
-    value = {
-        "kind": KIND,
-        "measurements": found,
-        "limits": limits,
-        "checks": [check.model_dump(mode="json") for check in checks],
-        "quality": quality.model_dump(mode="json"),
-        "sha256": render["sha256"],
-    }
-    made.write("reports", "technical.json", value)
-    return value
+        return {
+            "kind": KIND,
+            "measurements": found,
+            "limits": limits,
+            "checks": [check.model_dump(mode="json") for check in checks],
+            "quality": card_quality(found, checks, fits=fits).model_dump(mode="json"),
+        }
+
+    return made_once(made, purse, "inspect", "technical.json", ("sha256", render["sha256"]), make)[0]
 
 
 def _labels(brief: Brief) -> tuple[str, str, str]:
@@ -259,15 +249,11 @@ def _alt(number: int, count: int, card: Card, board: Storyboard, brief: Brief) -
         return shorten(f"{place}{listed}{made_with}.", MOST_ALT)
     said: list[str] = []
     for layer in story.layers:
-        if layer.kind == "text":
-            said.append(layer.text.replace("*", ""))
-        elif layer.kind == "number":
-            said.append(f"{layer.text} {layer.unit}".strip())
-        elif layer.kind == "list":
-            said += layer.items
-        elif layer.kind == "chart":
-            points = ", ".join(f"{p.label} {p.shown or p.value:}" for p in layer.points)
-            said.append(f"Chart{f' of {layer.title}' if layer.title else ''}: {points}")
+        if layer.kind == "chart":
+            title, *points = texts_of(layer)
+            said.append(f"Chart{f' of {title}' if title else ''}: {', '.join(points)}")
+        else:
+            said += texts_of(layer)
     said.append(card.words)
     lines = [clean(text).rstrip(".") for text in dict.fromkeys(said) if clean(text)]
     at = story.brief_scene

@@ -135,7 +135,7 @@ def cut_thread(
     started: set[int] = set()
     left: list[str] = []
     head = title.strip()
-    said = any(_same(head, piece.text) for piece in pieces if piece.scene == pieces[0].scene)
+    said = any(same_words(head, piece.text) for piece in pieces if piece.scene == pieces[0].scene)
     if head and not said and fits(_numbered(f"{head}\n\n{parts[0].text}"), platform):
         parts[0] = Piece(f"{head}\n\n{parts[0].text}", parts[0].scene)
     for part in parts:
@@ -165,7 +165,8 @@ def _numbered(text: str) -> str:
     return f"{text} {MOST_POSTS}/{MOST_POSTS}"
 
 
-def _same(title: str, sentence: str) -> bool:
+def same_words(title: str, sentence: str) -> bool:
+    """Whether one of them says no more than the other."""
     plain, said = (re.sub(r"\W+", " ", text).strip().casefold() for text in (title, sentence))
     short, long = sorted((plain, said), key=len)
     return short == long or (short in long and len(short.split()) >= _SAME_WORDS)

@@ -38,7 +38,9 @@ def client(service: str, region: str, endpoint: str = "") -> Any:
         read_timeout=READ_SECONDS,
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         signature_version="s3v4" if service == "s3" else None,
-        s3={"addressing_style": "path"} if service == "s3" and endpoint else None,
+        # "virtual", said outright, signs addresses of the region's own host: the global one redirects for hours after a
+        # bucket was made, which a posted form does not survive, and knows no opt-in region
+        s3={"addressing_style": "path" if endpoint else "virtual"} if service == "s3" else None,
     )
     make: Any = boto3.client
     return make(service, region_name=region, endpoint_url=endpoint or None, config=config)

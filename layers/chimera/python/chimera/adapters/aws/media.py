@@ -17,6 +17,7 @@ MAX_URL_SECONDS = 300
 MAX_KEY_BYTES = 1024
 TEMPORARY_TAG = "kind=temporary"
 """What the bucket's lifecycle rule for temporary parts looks for."""
+_TEMPORARY_TAGGING = "<Tagging><TagSet><Tag><Key>kind</Key><Value>temporary</Value></Tag></TagSet></Tagging>"
 _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 
 
@@ -126,10 +127,19 @@ class S3MediaStore:
         )
         return address
 
-    def upload_form(self, key: str, *, content_type: str, max_bytes: int, expires_seconds: int = 300) -> dict[str, Any]:
+    def upload_form(
+        self,
+        key: str,
+        *,
+        content_type: str,
+        max_bytes: int,
+        expires_seconds: int = MAX_URL_SECONDS,
+        temporary: bool = False,
+    ) -> dict[str, Any]:
         """`{url, fields}` of a POST form that stores this one key, of this type, of at most so many bytes.
 
-        S3 itself refuses another key, another type, more bytes, or a form that is too old.
+        S3 itself refuses another key, another type, more bytes, or a form that is too old. A temporary file gets the tag
+        that `put_file` gives it.
         """
         if not 1 <= expires_seconds <= MAX_URL_SECONDS or max_bytes < 1:
             raise ChimeraError(
@@ -137,11 +147,12 @@ class S3MediaStore:
                 f"upload: got {expires_seconds} s and {max_bytes} bytes, expected 1-{MAX_URL_SECONDS} s and 1 or more",
                 {"expires_seconds": expires_seconds, "max_bytes": max_bytes},
             )
+        fixed = {"Content-Type": content_type, **({"tagging": _TEMPORARY_TAGGING} if temporary else {})}
         form: dict[str, Any] = self._client.generate_presigned_post(
             self._bucket,
             _checked(key),
-            Fields={"Content-Type": content_type},
-            Conditions=[{"Content-Type": content_type}, ["content-length-range", 1, max_bytes]],
+            Fields=dict(fixed),
+            Conditions=[*({name: value} for name, value in fixed.items()), ["content-length-range", 1, max_bytes]],
             ExpiresIn=expires_seconds,
         )
         return form

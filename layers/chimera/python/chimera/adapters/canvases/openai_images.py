@@ -42,6 +42,8 @@ class OpenAiCanvas:
     origin = "trained_model"
     author = "OpenAI"
     source = "https://platform.openai.com"
+    longest_seconds = 240.0
+    """What one picture may take: an answer takes at most twice the vendor's patience (`PaidHttp`)."""
 
     def __init__(self, context: ProviderContext) -> None:
         given = self._settings = context.settings

@@ -32,6 +32,8 @@ _STILL_RATIOS = {**_RATIOS, "1:1": "960:960"}
 _LONGEST_PROMPT = 1000
 _MOST_BYTES = 300_000_000
 _STILL_BYTES = 3_000_000
+_PASSES = frozenset({"AGENT_OFFLINE", "RATE_LIMITED", "PROVIDER_TIMEOUT"})
+"""A question that fails so says nothing about the task: it is asked again."""
 
 
 class RunwayCanvas:
@@ -47,7 +49,9 @@ class RunwayCanvas:
     source = "https://runwayml.com"
     poll_seconds = 5.0
     patience_seconds = 150.0
-    """Less than what the whole step may take; the task is not lost: another attempt at the step asks for it again."""
+    """The task is not lost after that: its id is noted, another attempt at the step asks for it again."""
+    longest_seconds = 390.0
+    """What one clip may take: creating it, that patience, the last question, and the download."""
 
     def __init__(self, context: ProviderContext) -> None:
         given = self._settings = context.settings
@@ -124,7 +128,13 @@ class RunwayCanvas:
         """The address of the finished task's first output."""
         until = time.monotonic() + self.patience_seconds
         while True:
-            answer = self._http.get(f"/v1/tasks/{task}", call, headers=VERSION).json()
+            try:
+                answer = self._http.get(f"/v1/tasks/{task}", call, headers=VERSION).json()
+            except ChimeraError as error:
+                if error.code not in _PASSES or time.monotonic() + self.poll_seconds > until:
+                    raise
+                time.sleep(self.poll_seconds)
+                continue
             status = answer.get("status") if isinstance(answer, dict) else None
             if status == "SUCCEEDED":
                 outputs = answer.get("output")

@@ -12,18 +12,19 @@ import fcntl
 import hashlib
 import http.client
 import json
+import os
 import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import urljoin
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from chimera.adapters.downloads.naming import title_of
-from chimera.adapters.guarded import MAX_REDIRECTS, REDIRECTS, Deadline, Guard, Resolver, Target, resolve, show
+from chimera.adapters.guarded import Answer, Deadline, Guard, Resolver, resolve, show
 from chimera.domain.models import Model
 from chimera.errors import ChimeraError
 from chimera.media.own.limits import MAX_FOOTAGE_BYTES, MAX_FOOTAGE_SECONDS
@@ -119,56 +120,35 @@ class Downloader:
             return self._taken(url, part, limits, to)
 
     def _fetch(self, url: str, part: _Part, limits: DownloadLimits, deadline: Deadline) -> None:
-        seen = url
-        for _ in range(MAX_REDIRECTS + 1):
-            target = self._guard.parse(seen)
-            asked = {"Accept": "video/*, audio/*, image/*, */*;q=0.1", "Accept-Encoding": "identity", **part.asked()}
-            with self._guard.get(target, deadline, asked, silent_seconds=_SILENT_SECONDS) as response:
-                headers = {name.lower(): value for name, value in response.getheaders()}
-                if response.status not in REDIRECTS or not headers.get("location"):
-                    return self._receive(target, response, headers, part, limits)
-            seen = urljoin(target.url, headers["location"].strip())
-        raise ChimeraError("PROVIDER_REJECTED", f"{show(url)}: more than {MAX_REDIRECTS} redirects")
+        asked = {"Accept": "video/*, audio/*, image/*, */*;q=0.1", "Accept-Encoding": "identity", **part.asked()}
+        with self._guard.follow(url, deadline, asked, silent_seconds=_SILENT_SECONDS) as answer:
+            self._receive(answer, part, limits)
 
-    def _receive(
-        self, target: Target, response: http.client.HTTPResponse, headers: dict[str, str], part: _Part,
-        limits: DownloadLimits,
-    ) -> None:  # fmt: skip
-        status = response.status
+    def _receive(self, answer: Answer, part: _Part, limits: DownloadLimits) -> None:
+        status = answer.response.status
         if status == 416:  # there is nothing behind what we have: either it is all, or it is another file
             part.drop()
-            raise ChimeraError("PROVIDER_REJECTED", f"{show(target.url)} answered HTTP 416", retryable=True)
-        if status == 429:
-            after = headers.get("retry-after", "")
-            raise ChimeraError(
-                "RATE_LIMITED",
-                f"{show(target.url)} asks for patience",
-                retry_after_seconds=float(after) if after.isdigit() else None,
-            )
-        if status not in {200, 206}:
-            if status < 500:  # gone or refused; a server in trouble may well go on later
-                part.drop()
-            raise ChimeraError(
-                "PROVIDER_REJECTED", f"{show(target.url)} answered HTTP {status}", retryable=status >= 500
-            )
-        expected = part.begin(status, headers, target.url)
+            raise ChimeraError("PROVIDER_REJECTED", f"{show(answer.url)} answered HTTP 416", retryable=True)
+        if status not in {200, 206, 429} and status < 500:  # gone or refused; in trouble it may well go on later
+            part.drop()
+        answer.check(200, 206)
+        expected = part.begin(status, answer.headers, answer.url)
         if expected is not None and expected > limits.max_bytes:
-            raise _too_large(target.url, expected, limits)
-        for piece in _pieces(response, headers.get("content-encoding", ""), limits.max_bytes):
+            raise _too_large(answer.url, expected, limits)
+        for piece in _pieces(answer.response, answer.headers.get("content-encoding", ""), limits.max_bytes):
             part.write(piece)
             if part.size > limits.max_bytes:
-                raise _too_large(target.url, part.size, limits)
+                raise _too_large(answer.url, part.size, limits)
         if expected is not None and part.size != expected:
             raise ChimeraError(
                 "PROVIDER_REJECTED",
-                f"{show(target.url)} broke off after {part.size:,} of {expected:,} bytes",
+                f"{show(answer.url)} broke off after {part.size:,} of {expected:,} bytes",
                 retryable=True,
             )
 
     def _taken(self, url: str, part: _Part, limits: DownloadLimits, to: Path) -> Downloaded:
         """The finished part, probed and under its name; a part that is not wanted is not kept."""
         try:
-            part.flush()
             with part.path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             facts = _wanted(probe(part.path), url, limits)
@@ -187,19 +167,22 @@ class _Part:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._about = path.with_suffix(".json")
-        self._file: IO[bytes]
+        self._file: FileIO
         self.size = 0
         self.url, self.disposition = "", ""
         self._validator = ""
         self._kept = False
 
     def __enter__(self) -> _Part:
-        self._file = self.path.open("ab")
+        self._file = self.path.open("ab", buffering=0)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._file.close()
-            raise ChimeraError("CONFLICT", "this download runs already", {"part": self.path.name}) from None
+            raise _running(self.path) from None
+        if not _is_at(self._file, self.path):  # it was finished between the two lines above, and is no part any more
+            self._file.close()
+            raise _running(self.path)
         self.size = self._file.tell()
         with contextlib.suppress(OSError, ValueError, AttributeError):
             known = json.loads(self._about.read_text("utf-8"))
@@ -240,7 +223,8 @@ class _Part:
         tag = headers.get("etag", "").strip()
         self._validator = "" if packed else (tag if tag.startswith('"') else headers.get("last-modified", "").strip())
         if self._validator:
-            self._about.write_text(json.dumps({"validator": self._validator, "url": url}), "utf-8")
+            with full_disk_reported("a download"):
+                self._about.write_text(json.dumps({"validator": self._validator, "url": url}), "utf-8")
         return int(length) if length.isdigit() and not packed else None
 
     def write(self, piece: bytes) -> None:
@@ -252,12 +236,13 @@ class _Part:
                 f"{show(self.url)}: got {came}, expected {EXPECTED}; only direct addresses of media files are taken",
                 {"got": came, "expected": EXPECTED},
             )
-        self._file.write(piece)
+        with full_disk_reported(
+            "a download"
+        ):  # here: what breaks while the guard's answer is open, it takes for the server's
+            left = memoryview(piece)
+            while left:  # unbuffered: nothing is left to be written when it is dropped
+                left = left[self._file.write(left) :]
         self.size += len(piece)
-
-    def flush(self) -> None:
-        """Everything that was written is in the file."""
-        self._file.flush()
 
     def drop(self) -> None:
         """Begin again from nothing."""
@@ -270,6 +255,17 @@ class _Part:
         """It is whole: from now on it has its name."""
         self.path.replace(final)
         self._kept = True
+
+
+def _running(path: Path) -> ChimeraError:
+    return ChimeraError("CONFLICT", "this download runs already", {"part": path.name})
+
+
+def _is_at(file: FileIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _pieces(response: http.client.HTTPResponse, encoding: str, most: int) -> Iterator[bytes]:

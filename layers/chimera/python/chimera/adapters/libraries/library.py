@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from html import unescape
 from pathlib import Path
@@ -28,7 +29,7 @@ CANDIDATES = 15
 _DOWNLOAD_SECONDS = 60.0
 
 
-class Library:
+class Library(ABC):
     """A library over HTTP. A subclass says how to ask and how to read the answer; `secret` names its key, if it has one."""
 
     name = ""
@@ -77,13 +78,12 @@ class Library:
             self._used(candidate)
         return path
 
+    @abstractmethod
     def _found(self, asked: str, want: str, orientation: Orientation, language: str) -> list[dict[str, Any]]:
         """The library's answer as fields of `Candidate`."""
-        raise NotImplementedError
 
-    def _used(self, candidate: Candidate) -> None:
-        """Tells the library that a file of it is used."""
-        raise NotImplementedError
+    def _used(self, candidate: Candidate) -> None:  # noqa: B027 - most libraries' terms do not ask for it
+        """Tells the library that a file of it is used, where its terms ask for that (`notify_url`)."""
 
     def _key(self) -> str:
         found = self._secret(self.secret) or ""

@@ -45,8 +45,7 @@ class Pexels(Library):
         files = [
             f for f in entry["video_files"] if f.get("file_type") == "video/mp4" and f.get("width") and f.get("height")
         ]
-        fine = [f for f in files if max(f["width"], f["height"]) <= _LONG_SIDE] or files
-        best = max(fine, key=lambda f: int(f["width"]) * int(f["height"]))
+        best = _best(files)
         author = plain(entry["user"].get("name"))
         page = link(entry["url"])
         # videos have no words but those of their address
@@ -88,8 +87,7 @@ class Pixabay(Library):
 
     def _video(self, entry: dict[str, Any]) -> dict[str, Any]:
         sizes = [f for f in entry["videos"].values() if f.get("url") and f.get("width")]
-        fine = [f for f in sizes if max(f["width"], f["height"]) <= _LONG_SIDE] or sizes
-        best = max(fine, key=lambda f: int(f["width"]) * int(f["height"]))
+        best = _best(sizes)
         return {
             **self._shared(entry), "key": f"video-{entry['id']}", "kind": "footage", "width": int(best["width"]),
             "height": int(best["height"]), "seconds": float(entry.get("duration") or 0), "file_url": link(best["url"]),
@@ -147,6 +145,12 @@ class Unsplash(Library):
         return {"Authorization": f"Client-ID {self._key()}", "Accept-Version": "v1"}
 
 
+def _best(files: list[dict[str, Any]]) -> dict[str, Any]:
+    """The largest that is not larger than needed."""
+    fine = [f for f in files if max(f["width"], f["height"]) <= _LONG_SIDE] or files
+    return max(fine, key=lambda f: int(f["width"]) * int(f["height"]))
+
+
 def _referred(address: str) -> str:
     """With the parameters that Unsplash's guidelines ask for in links."""
     return f"{address}{'&' if '?' in address else '?'}utm_source=chimera_studio&utm_medium=referral" if address else ""
@@ -159,33 +163,7 @@ _LOCALES = {
     "zh": "zh-CN", "cs": "cs-CZ", "hu": "hu-HU", "ro": "ro-RO", "sk": "sk-SK", "el": "el-GR", "id": "id-ID", "vi": "vi-VN",
     "th": "th-TH", "uk": "uk-UA", "ca": "ca-ES",
 }  # fmt: skip
-_PIXABAY_LANGUAGES = frozenset(
-    [
-        "cs",
-        "da",
-        "de",
-        "en",
-        "es",
-        "fr",
-        "id",
-        "it",
-        "hu",
-        "nl",
-        "no",
-        "pl",
-        "pt",
-        "ro",
-        "sk",
-        "fi",
-        "sv",
-        "tr",
-        "vi",
-        "th",
-        "bg",
-        "ru",
-        "el",
-        "ja",
-        "ko",
-        "zh",
-    ]
-)
+_PIXABAY_LANGUAGES = frozenset([
+    "cs", "da", "de", "en", "es", "fr", "id", "it", "hu", "nl", "no", "pl", "pt", "ro", "sk",
+    "fi", "sv", "tr", "vi", "th", "bg", "ru", "el", "ja", "ko", "zh",
+])  # fmt: skip

@@ -84,7 +84,8 @@ def seed_tenant(connection: psycopg.Connection[Any], tenant_id: str, settings: S
         )
         cursor.execute(
             "INSERT INTO personas (id, name, tone, target_audience, brand_guidelines, channels, daily_quota)"
-            " VALUES (%s, %s, 'clear and curious', 'general', %s, %s, 100) ON CONFLICT DO NOTHING",
+            " SELECT %s::uuid, %s, 'clear and curious', 'general', %s::jsonb, %s::text[], 100"
+            " WHERE NOT EXISTS (SELECT 1 FROM personas) ON CONFLICT DO NOTHING",  # who deleted it has others
             (persona_id(tenant_id), DEFAULT_PERSONA, Jsonb({"voice": "clear", "avoid": []}), [LOCAL_CHANNEL]),
         )
         _apply_limits(cursor, connection, tenant_id, settings)

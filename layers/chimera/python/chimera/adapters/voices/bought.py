@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,7 @@ NATURAL_WPM = 165
 SILENCE_SECONDS = 0.2
 
 
-class BoughtVoice:
+class BoughtVoice(ABC):
     """A voice of a vendor. `needs_keys` are the variables of its keys; nothing is sent without an open draw."""
 
     name: ClassVar[str]
@@ -55,9 +56,9 @@ class BoughtVoice:
         self.model = model if named == self.name and model else self.default_model
         self._http: PaidHttp = context.paid.vendor(self.vendor())
 
+    @abstractmethod
     def vendor(self) -> Vendor:
         """Where the vendor is."""
-        raise NotImplementedError
 
     @property
     def ready(self) -> bool:
@@ -121,11 +122,11 @@ class BoughtVoice:
             times=times,
         )
 
+    @abstractmethod
     def _speak(
         self, script: Script, voice: str, factor: float, language: str, out_wav: Path
     ) -> tuple[tuple[Word, ...], Times, float, int]:
         """Words, where their times are from, seconds and rate; the sound is in `out_wav`."""
-        raise NotImplementedError
 
     @contextmanager
     def _call(self, script: Script, what: str, *about: object) -> Iterator[PaidCall]:

@@ -49,14 +49,28 @@ class _Event(ctypes.Structure):
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
 
 
-def speak(request: dict[str, Any]) -> dict[str, Any]:
-    """Speaks `request["text"]` into the WAV file `request["out"]` (16 bit, mono) and gives the events."""
+class _RefusedError(Exception):
+    """What cannot be done, as it is answered."""
+
+    def __init__(self, **answer: Any) -> None:
+        super().__init__(answer["error"])
+        self.answer = answer
+
+
+def _started(request: dict[str, Any]) -> tuple[ctypes.CDLL, int]:
+    """The library with the request's voice, and its sample rate."""
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), _DONT_EXIT)
     if rate <= 0:
-        return {"error": f"espeak-ng could not start ({rate})"}
+        raise _RefusedError(error=f"espeak-ng could not start ({rate})")
     if library.espeak_SetVoiceByName(str(request["voice"]).encode()) != 0:
-        return {"error": f"espeak-ng has no voice {request['voice']!r}", "unknown_voice": True}
+        raise _RefusedError(error=f"espeak-ng has no voice {request['voice']!r}", unknown_voice=True)
+    return library, rate
+
+
+def speak(request: dict[str, Any]) -> dict[str, Any]:
+    """Speaks `request["text"]` into the WAV file `request["out"]` (16 bit, mono) and gives the events."""
+    library, rate = _started(request)
     for parameter, key in ((_RATE, "rate"), (_PITCH, "pitch"), (_RANGE, "range"), (_WORD_GAP, "word_gap")):
         library.espeak_SetParameter(parameter, int(request[key]), 0)
 
@@ -102,12 +116,7 @@ def speak(request: dict[str, Any]) -> dict[str, Any]:
 
 def pronounce(request: dict[str, Any]) -> dict[str, Any]:
     """The IPA of each word of `request["pronounce"]`, without separators."""
-    library = ctypes.CDLL(espeakng_loader.get_library_path())
-    rate = library.espeak_Initialize(_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), _DONT_EXIT)
-    if rate <= 0:
-        return {"error": f"espeak-ng could not start ({rate})"}
-    if library.espeak_SetVoiceByName(str(request["voice"]).encode()) != 0:
-        return {"error": f"espeak-ng has no voice {request['voice']!r}", "unknown_voice": True}
+    library, _ = _started(request)
     translate = library.espeak_TextToPhonemes
     translate.restype = ctypes.c_char_p
     translate.argtypes = [ctypes.POINTER(ctypes.c_char_p), ctypes.c_int, ctypes.c_int]
@@ -125,7 +134,10 @@ def pronounce(request: dict[str, Any]) -> dict[str, Any]:
 def main() -> int:
     """Reads the request, writes the answer; 0 whenever there is an answer."""
     request = json.loads(sys.stdin.read())
-    answer = pronounce(request) if "pronounce" in request else speak(request)
+    try:
+        answer = pronounce(request) if "pronounce" in request else speak(request)
+    except _RefusedError as refused:
+        answer = refused.answer
     sys.stdout.write(json.dumps(answer))
     return 0
 

@@ -71,6 +71,8 @@ _ABOUT = {
     "≥": "at least",
 }
 _MAX_WORD = 200
+# a Hebrew maqaf joins words as a hyphen does, an Arabic tatweel only makes one longer: espeak-ng says the first one's name
+_JOINERS = {0x05BE: " ", 0x0640: None}
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def _is_dash_between_numbers(word: str, context: _Context) -> bool:
 
 
 def _speakable(word: str) -> str:
-    bare = without_emoji(word)
+    bare = without_emoji(word.translate(_JOINERS))
     if bare == ",":
         return bare
     if not any(c.isalnum() for c in bare):

@@ -28,6 +28,7 @@ from chimera.adapters.writers.headline import (
 )
 from chimera.domain import injection, personal_data, policy_words
 from chimera.domain.brand import avoided
+from chimera.domain.cards import is_still
 from chimera.domain.models import Draft, Material, Scene, WriterInfo
 from chimera.domain.naming import platform_label, site_label
 from chimera.errors import ChimeraError
@@ -36,6 +37,8 @@ from chimera.media.text import clean, shorten, without_emoji
 PROMPT_VERSION = "offline-1"
 WORDS_PER_SECOND = 2.5
 MIN_WORDS, MAX_WORDS = 100, 500
+LEAST_PARTS = 2
+"""Of what is read: a carousel has two cards at least."""
 _HN = re.compile(r"^(?:show|ask|tell|launch) hn\s*[:–—-]\s*", re.I)
 _TRAILER = re.compile(r"\s*(?:\[(?:pdf|video|audio|\d{4})\]|\((?:19|20)\d\d\)|\[\w+\])\s*$", re.I)
 _SITE_SUFFIX = re.compile(r"\s+[|–—-]\s+(?:[A-Z][\w.&']*\s?){1,4}$")
@@ -60,6 +63,7 @@ class _Script:
     topic: str  # a short name of the subject, or "" when the title is a headline
     mood: phrases.Mood
     foreign: bool
+    spoken: bool
     used: set[str] = field(default_factory=set)
 
     def pick(self, options: Sequence[str], **values: str) -> str:
@@ -85,23 +89,14 @@ class OfflineWriter:
     def write(self, material: Material) -> Draft:
         """A draft of 100–500 words at about 2.5 words a second of the asked duration.
 
-        With little material it stays near 100 words and says what is not known. Raises `VALIDATION_FAILED`
-        when the trend has no text, `POLICY_VIOLATION` when it cannot be told without a word that the persona
-        avoids.
+        With little material it stays near 100 words and says what is not known. For cards and threads it is the text
+        proper, of at most as many words: no greeting, no words between, no goodbye. Raises `VALIDATION_FAILED` when the
+        trend has no text, `POLICY_VIOLATION` when it cannot be told without a word that the persona avoids.
         """
         script = _begin(material)
         target = min(MAX_WORDS, max(MIN_WORDS + 8, round(material.duration_seconds * WORDS_PER_SECOND)))
         facts = [] if script.foreign else gather(material)
-        opening = _opening(script)
-        why = _why(script, rich=sum(f.words for f in facts) > target - 50)
-        closing = _closing(script, facts)
-        fixed = _count([opening, *why, *closing])
-        chosen = choose(facts, max(0, round((target - fixed) * 0.9)))
-        parts = [opening, *_body(script, chosen), *why]
-        missing = min(target, MIN_WORDS + 12) - _count([*parts, *closing])
-        if missing > 12 or _count([*parts, *closing]) < MIN_WORDS:
-            parts += _thin(script, missing, read=bool(chosen))
-        parts += closing if len(parts) > 3 else _split(closing)
+        parts, chosen = (_told if script.spoken else _shown)(script, facts, target)
         scenes = _scenes(script, parts)
         draft = Draft(
             title=_draft_title(script),
@@ -112,6 +107,30 @@ class OfflineWriter:
             writer=WriterInfo(provider=self.name, model="extractive", prompt_version=PROMPT_VERSION),
         )
         return _held(draft, material)
+
+
+def _told(script: _Script, facts: Sequence[Fact], target: int) -> tuple[list[_Part], list[Fact]]:
+    """What is spoken, and the facts in it: of about `target` words."""
+    opening = _opening(script)
+    why = _why(script, rich=sum(f.words for f in facts) > target - 50)
+    closing = _closing(script, facts)
+    fixed = _count([opening, *why, *closing])
+    chosen = choose(facts, max(0, round((target - fixed) * 0.9)))
+    parts = [opening, *_body(script, chosen), *why]
+    missing = min(target, MIN_WORDS + 12) - _count([*parts, *closing])
+    if missing > 12 or _count([*parts, *closing]) < MIN_WORDS:
+        parts += _thin(script, missing, read=bool(chosen))
+    return [*parts, *(closing if len(parts) > 3 else _split(closing))], chosen
+
+
+def _shown(script: _Script, facts: Sequence[Fact], target: int) -> tuple[list[_Part], list[Fact]]:
+    """What is read, and the facts in it: headline, facts, counts. The sources have a card or post of their own."""
+    opening, why = _opening(script), _why(script, rich=False)
+    chosen = choose(facts, max(0, target - _count([opening, *why])))
+    parts = [opening, *_body(script, chosen), *why]
+    if len(parts) < LEAST_PARTS:
+        parts += _thin(script, 1, read=bool(chosen))
+    return parts, chosen
 
 
 def _begin(material: Material) -> _Script:
@@ -151,6 +170,7 @@ def _begin(material: Material) -> _Script:
         topic="" if foreign else _subject(material, title, topic),
         mood=_mood(material),
         foreign=foreign,
+        spoken=not is_still(material.format),
     )
 
 
@@ -214,7 +234,9 @@ def _opening(script: _Script) -> _Part:
     trend = script.material.trend
     title = _spoken_title(script)
     sample = trend.metadata.extra.get("sample")
-    if script.foreign:
+    if not script.spoken and not _is_personal(script.title):
+        text = title
+    elif script.foreign:
         text = script.pick(phrases.HOOK_FOREIGN, title=title)
     elif script.topic:
         looked_up = _LOOKED_UP & set(trend.platforms) and trend.engagement_metrics.views
@@ -264,6 +286,8 @@ def _body(script: _Script, facts: Sequence[Fact]) -> list[_Part]:
 
 
 def _lead_in(script: _Script, fact: Fact, *, first: bool, last: bool) -> str:
+    if not script.spoken:
+        return ""
     if fact.headline:
         pool = phrases.HEADLINES
         free = [p for p in pool if p not in script.used]
@@ -312,8 +336,12 @@ def _why(script: _Script, *, rich: bool) -> list[_Part]:
     speed = found.speed if not avoided(found.speed, avoid) else ""
     if counts:
         said = counts if rich or not speed else [*counts, speed]
-        return [_Part(_join([script.pick(phrases.WHY_OPEN), *said]), found.card)]
-    return [_Part(_join([script.pick(phrases.SPEED_OPEN), speed]), found.card)] if speed else []
+        return [_Part(_join([_asked(script, phrases.WHY_OPEN), *said]), found.card)]
+    return [_Part(_join([_asked(script, phrases.SPEED_OPEN), speed]), found.card)] if speed else []
+
+
+def _asked(script: _Script, questions: Sequence[str]) -> str:
+    return script.pick(questions) if script.spoken else ""
 
 
 def _thin(script: _Script, missing: int, *, read: bool) -> list[_Part]:
@@ -463,8 +491,9 @@ def _held(draft: Draft, material: Material) -> Draft:
             "the trend cannot be told without a word that the persona avoids",
             {"avoid": hits},
         )
-    if not MIN_WORDS <= words <= MAX_WORDS or len(draft.script) > 5000:
+    least = 1 if is_still(material.format) else MIN_WORDS
+    if not least <= words <= MAX_WORDS or len(draft.script) > 5000:
         raise ChimeraError(
-            "QUALITY_FAILED", f"script: got {words} words, expected {MIN_WORDS}–{MAX_WORDS}", {"words": words}
+            "QUALITY_FAILED", f"script: got {words} words, expected {least}–{MAX_WORDS}", {"words": words}
         )
     return draft

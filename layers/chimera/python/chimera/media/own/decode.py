@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from chimera.media.own.heif import boxes
 from chimera.media.own.limits import CODECS, DEMUXERS, MAX_PICTURE_PIXELS, MAX_SIDE, MIN_SIDE
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -32,7 +33,7 @@ class UnusableError(Exception):
         self.got, self.expected, self.code = got, expected, code
 
 
-def check_size(width: int, height: int) -> None:
+def check_size(width: int, height: int, least: int = MIN_SIDE) -> None:
     """Refuse a picture that is too small to use or too large to decode, by what its header says."""
     if width < 1 or height < 1:
         raise UnusableError(f"a picture of {width} x {height} pixels", "one that has pixels")
@@ -42,15 +43,18 @@ def check_size(width: int, height: int) -> None:
             f"at most {MAX_PICTURE_PIXELS:,} pixels and {MAX_SIDE:,} on a side",
             "FILE_TOO_LARGE",
         )
-    if min(width, height) < MIN_SIDE:
+    if min(width, height) < least:
         raise UnusableError(
             f"a picture of {width} x {height} pixels",
-            f"{MIN_SIDE} pixels or more on each side, to fill a part of a frame",
+            f"{least} pixels or more on each side, to fill a part of a frame",
         )
 
 
-def load(path: Path, container: str) -> tuple[Pixels, bool]:
-    """The picture as BGRA with premultiplied alpha, upright, in sRGB; and whether it moves (then a good frame of it)."""
+def load(path: Path, container: str, least: int = MIN_SIDE) -> tuple[Pixels, bool]:
+    """The picture as BGRA with premultiplied alpha, upright, in sRGB; and whether it moves (then a good frame of it).
+
+    `least` pixels on each side; of a moving picture always `MIN_SIDE`.
+    """
     if container == "gif":
         return _gif(path)
     data = path.read_bytes()
@@ -58,10 +62,10 @@ def load(path: Path, container: str) -> tuple[Pixels, bool]:
         data, animated = _plain_png(data)
     else:
         animated = container == "webp" and data[12:16] == b"VP8X" and bool(data[20] & 0x02)
-    return _still(data), animated
+    return _still(data, least), animated
 
 
-def _still(data: bytes) -> Pixels:
+def _still(data: bytes, least: int) -> Pixels:
     import skia
 
     codec = skia.Codec.MakeFromData(data)
@@ -69,7 +73,7 @@ def _still(data: bytes) -> Pixels:
         raise UnusableError("a picture that cannot be read", "one that is whole")
     size = codec.dimensions()
     width, height = int(size.width()), int(size.height())
-    check_size(width, height)
+    check_size(width, height, least)
     pixels = np.zeros((height, width, 4), np.uint8)
     info = skia.ImageInfo.Make(
         width, height, skia.kBGRA_8888_ColorType, skia.kPremul_AlphaType, skia.ColorSpace.MakeSRGB()
@@ -176,8 +180,7 @@ AV_OPTIONS = {"protocol_whitelist": "none", "codec_whitelist": ",".join(CODECS)}
 
 def heif_size(path: Path) -> tuple[int, int]:
     """Width and height of a HEIC or AVIF as shown, from its boxes: the largest `ispe`, turned by `irot`."""
-    with path.open("rb") as file:
-        data = file.read(1_000_000)
+    data = boxes(path)
     sizes: list[tuple[int, int]] = []
     at, turned = 0, False
     while (at := data.find(b"ispe", at)) >= 0:

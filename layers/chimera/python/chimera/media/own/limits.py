@@ -8,10 +8,14 @@ MAX_SIDE = 32_767
 """Pixels of a side; OpenCV's own limit for what it resamples."""
 MIN_SIDE = 64
 """Pixels; less than this cannot fill a part of a frame without being a blur."""
+MIN_LOGO_SIDE, MAX_LOGO_SIDE = 8, 1024
+"""Pixels; a larger logo is made smaller, for it stands in a corner."""
 MAX_FOOTAGE_SECONDS = 2 * 3600
 MAX_FOOTAGE_BYTES = 4_000_000_000
 MAX_FOOTAGE_PIXELS = 8192 * 4320
 MAX_STREAMS = 32
+MAX_TILES = 300
+"""Streams of a HEIC or AVIF: a phone's picture of 48 million pixels is 192 tiles, a small picture and one of the light."""
 MAX_PREPARED_SECONDS = 600.0
 MAX_PREPARED_BYTES = 6_000_000_000
 """Of an intermediate: ten minutes of all-intra 1080p stay well below."""

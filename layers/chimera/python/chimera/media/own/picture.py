@@ -9,12 +9,14 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from chimera.errors import ChimeraError
+from chimera.media.own import heif
 from chimera.media.own.crop import Window
 from chimera.media.own.hashing import distance
-from chimera.media.own.limits import PICTURE_SECONDS
+from chimera.media.own.limits import MAX_PICTURE_PIXELS, PICTURE_SECONDS
 from chimera.media.own.probe import MediaFacts, probe
 from chimera.media.own.sandbox import ask, ffmpeg, source_options
 from chimera.media.own.sniff import refused, sniff
+from chimera.media.process import full_disk_reported
 
 _OUT_BYTES = 400_000_000
 
@@ -51,7 +53,7 @@ def prepare_picture(path: Path, *, size: tuple[int, int], out: Path, background:
         raise refused(path, probe(path).kind, "a picture")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".picture-", dir=out.parent) as folder:
-        source, container = _readable(path, Path(folder))
+        source, container = readable(path, Path(folder))
         part = Path(folder) / f"part{out.suffix}"
         answer = ask(
             "prepare", source, container, seconds=PICTURE_SECONDS, file_bytes=_OUT_BYTES, size=list(size), out=str(part),
@@ -65,7 +67,7 @@ def perceptual_hash(path: Path) -> int:
     """The 64-bit hash of a picture, or of the frame in the middle of footage; compare with `distance` and `ALIKE`."""
     with tempfile.TemporaryDirectory(prefix="hash-") as folder:
         if sniff(path).family == "picture":
-            source, container = _readable(path, Path(folder))
+            source, container = readable(path, Path(folder))
         else:
             facts = probe(path)
             if facts.kind == "sound":
@@ -80,13 +82,19 @@ def still(path: Path, facts: MediaFacts, at: float, out: Path) -> Path:
     for start in (at, 0.0):
         arguments = [
             *(("-ss", f"{start:.3f}") if start > 0 else ()), *source_options(path, facts.container), "-map", "0:v:0",
-            "-frames:v", "1", "-map_metadata", "-1", "-c:v", "png", "-pix_fmt", "rgb24", "-f", "image2", "-update", "1",
-            "-y", f"file:{out.absolute()}",
+            *_one_png(out),
         ]  # fmt: skip
         ffmpeg(path, arguments, seconds=PICTURE_SECONDS, file_bytes=_OUT_BYTES)
         if out.is_file():
             return out
     raise refused(path, "footage of which no frame can be decoded", "footage that is whole")
+
+
+def _one_png(out: Path) -> list[str]:
+    return [
+        "-frames:v", "1", "-map_metadata", "-1", "-c:v", "png", "-pix_fmt", "rgb24", "-f", "image2", "-update", "1",
+        "-y", f"file:{out.absolute()}",
+    ]  # fmt: skip
 
 
 def check_size(size: tuple[int, int]) -> None:
@@ -99,18 +107,31 @@ def check_size(size: tuple[int, int]) -> None:
         )
 
 
-def _readable(path: Path, folder: Path) -> tuple[Path, str]:
-    """The picture itself, or a PNG of it where only ffmpeg reads its kind."""
+def readable(path: Path, folder: Path) -> tuple[Path, str]:
+    """The picture itself and its container; a PNG of it in `folder` where only ffmpeg reads its kind."""
     container = sniff(path).container
-    if container != "heif":
-        return path, container
+    return (path, container) if container != "heif" else (_plain(path, folder / "plain.png"), "png")
+
+
+def _plain(path: Path, out: Path) -> Path:
+    """A PNG of a HEIC or AVIF, upright, put together from its tiles (a phone writes 48 to 192 of them)."""
     facts = probe(path)
-    plain = still(path, facts, 0.0, folder / "plain.png")
-    head = plain.read_bytes()[16:24]
-    size = int.from_bytes(head[:4], "big"), int.from_bytes(head[4:], "big")
-    if size != (facts.width, facts.height):  # a picture of tiles, of which one came
-        raise refused(path, "a HEIC that is made of tiles", "one picture; save it as JPEG or PNG")
-    return plain, "png"
+    # without -map ffmpeg takes the largest picture, and of one in tiles the whole. One thread for each tile is enough;
+    # twice the pixels, for a decoder rounds sizes up
+    arguments = [
+        "-threads", "1", "-max_pixels", str(2 * MAX_PICTURE_PIXELS), *source_options(path, "heif"), "-an", *_one_png(out),
+    ]  # fmt: skip
+    ffmpeg(path, arguments, seconds=PICTURE_SECONDS, file_bytes=_OUT_BYTES)
+    png = out.read_bytes() if out.is_file() else b""
+    width, height = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+    if (width, height) != (facts.width, facts.height):
+        raise refused(
+            path, f"a HEIC or AVIF that says {facts.width} x {facts.height} pixels and shows {width} x {height}",
+            "one that is whole",
+        )  # fmt: skip
+    with full_disk_reported("a picture"):
+        out.write_bytes(heif.with_profile(png, heif.profile(path)))
+    return out
 
 
 def _bgr(colour: str | None) -> list[int] | None:
@@ -121,4 +142,4 @@ def _bgr(colour: str | None) -> list[int] | None:
     return [int(colour[i : i + 2], 16) for i in (5, 3, 1)]
 
 
-__all__ = ["PreparedPicture", "check_size", "distance", "perceptual_hash", "prepare_picture", "still"]
+__all__ = ["PreparedPicture", "check_size", "distance", "perceptual_hash", "prepare_picture", "readable", "still"]

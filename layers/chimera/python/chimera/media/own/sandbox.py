@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,8 +11,17 @@ from typing import Any
 
 from chimera.errors import ChimeraError
 from chimera.media import process
+from chimera.media.apart import ask_apart
 from chimera.media.own import limited
-from chimera.media.own.limits import CODECS, DEMUXERS, FFMPEG_MEMORY_BYTES, MAX_PREPARED_BYTES, PICTURE_SECONDS
+from chimera.media.own.limits import (
+    CODECS,
+    DEMUXERS,
+    FFMPEG_MEMORY_BYTES,
+    MAX_PREPARED_BYTES,
+    MAX_STREAMS,
+    MAX_TILES,
+    PICTURE_SECONDS,
+)
 from chimera.media.own.sniff import refused, shown
 
 _WHOLE = "one that can be decoded within limits"
@@ -28,13 +36,8 @@ def ask(
         "op": op, "path": str(path.absolute()), "container": container, "cpu_seconds": max(round(seconds), 1),
         "file_bytes": file_bytes, **more,
     }  # fmt: skip
-    command = [sys.executable, "-m", "chimera.media.own.worker"]
-    environment = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "LANG": "C.UTF-8"}
     try:
-        done = subprocess.run(
-            command, input=json.dumps(request).encode(), capture_output=True, env=environment, check=False,
-            timeout=seconds,
-        )  # fmt: skip
+        done = ask_apart("chimera.media.own.worker", request, seconds=seconds)
     except subprocess.TimeoutExpired:
         raise refused(path, f"a file that took over {seconds:.0f} s to read", _WHOLE) from None
     if done.returncode != 0:
@@ -51,8 +54,9 @@ def ask(
 
 def source_options(path: Path, container: str) -> list[str]:
     """How ffmpeg is told to open the file: by one demuxer, with known codecs, with nothing but files within reach."""
+    streams = MAX_TILES if container == "heif" else MAX_STREAMS
     return [
-        "-protocol_whitelist", "file", "-codec_whitelist", ",".join(CODECS), "-max_streams", "32",
+        "-protocol_whitelist", "file", "-codec_whitelist", ",".join(CODECS), "-max_streams", str(streams),
         "-f", DEMUXERS[container], "-i", f"file:{path.absolute()}",
     ]  # fmt: skip
 

@@ -23,6 +23,7 @@ from chimera.media.own.limits import (
     MAX_FOOTAGE_PIXELS,
     MAX_FOOTAGE_SECONDS,
     MAX_STREAMS,
+    MIN_LOGO_SIDE,
     MIN_SIDE,
     OPEN_FILES,
     VIDEO_CODECS,
@@ -41,7 +42,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     """What was asked; a file that cannot be used is an answer too."""
     path = Path(request["path"])
     try:
-        return {"film": film, "picture": picture, "prepare": prepare, "samples": samples}[request["op"]](path, request)
+        return {"film": film, "picture": picture, "prepare": prepare, "logo": logo, "samples": samples}[request["op"]](
+            path, request
+        )
     except UnusableError as error:
         return _refusal(error.got, error.expected, error.code)
     except MemoryError:
@@ -99,6 +102,31 @@ def prepare(path: Path, request: dict[str, Any]) -> dict[str, Any]:
         "source_width": width, "source_height": height, "animated": animated, "crop": asdict(box),
         "upscale": round(max(size[0] / box.width, size[1] / box.height), 4), "hash": hash_of(flat),
     }  # fmt: skip
+
+
+def logo(path: Path, request: dict[str, Any]) -> dict[str, Any]:
+    """The whole picture, at most `side` pixels on a side, written to `out` as a PNG of pixels and transparency, nothing else."""
+    import cv2
+    import numpy as np
+
+    pixels, _ = load(path, request["container"], MIN_LOGO_SIDE)
+    height, width = pixels.shape[:2]
+    scale = min(1.0, request["side"] / max(width, height))
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    fitted = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if scale < 1 else pixels
+    alpha = fitted[:, :, 3:4].astype(np.float32)
+    if float(alpha.max()) == 0:
+        raise UnusableError("a picture of which nothing shows", "one that is not transparent all over")
+    # colours come multiplied by their alpha; a PNG has them as they are
+    colour = np.divide(
+        fitted[:, :, :3] * 255.0, alpha, out=np.zeros(fitted[:, :, :3].shape, np.float32), where=alpha > 0
+    )
+    plain = np.dstack([np.clip(np.round(colour), 0, 255).astype(np.uint8), fitted[:, :, 3]])
+    done, data = cv2.imencode(".png", plain, [cv2.IMWRITE_PNG_COMPRESSION, 6])
+    if not done:
+        raise UnusableError("a picture that cannot be written", "a size that can be encoded")
+    Path(request["out"]).write_bytes(data.tobytes())
+    return {"width": size[0], "height": size[1]}
 
 
 def _flattened(pixels: Any, background: list[int] | None) -> Any:

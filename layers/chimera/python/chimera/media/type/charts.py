@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import skia
 
+from chimera.media import ass
 from chimera.media.layers import Area, ChartLayer, Point
 from chimera.media.theme import mix
-from chimera.media.type.draw import arc, polyline, rounded_box, stroked
-from chimera.media.type.sheet import CAP, Face, Sheet, shortened, shown
+from chimera.media.type.draw import arc, drawing, polyline, rounded_box, stroked
+from chimera.media.type.sheet import CAP, Face, Sheet, fade, shortened, shown, side
 
 _STEPS = 20
 
@@ -68,14 +69,17 @@ def draw(sheet: Sheet, layer: ChartLayer) -> None:
     if title:
         face = sheet.face("display", 800, unit * 1.35, sheet.on("ink")).fitted(title, box.width, smallest=0.5)
         title = shortened(title, face, box.width)
-        sheet.line(title, face, x=box.x, baseline=top + face.size * CAP, start=start, stop=stop, enter="rise",
-                   depth=layer.depth, opacity=layer.opacity)  # fmt: skip
+        align = side("start", title)
+        sheet.line(title, face, x=_edge(box, align), baseline=top + face.size * CAP, align=align, start=start, stop=stop,
+                   enter="rise", depth=layer.depth, opacity=layer.opacity)  # fmt: skip
         top += face.size * 1.25
     if small:
         face = sheet.face("text", 500, unit * 0.9, sheet.on("ink")).fitted(small, box.width, smallest=0.5)
         small = shortened(small, face, box.width)
-        sheet.line(small, face, x=box.x, baseline=top + face.size * CAP, start=min(start + 0.1, stop), stop=stop,
-                   enter="fade", depth=layer.depth, opacity=layer.opacity * 0.75)  # fmt: skip
+        align = side("start", small)
+        sheet.line(small, face, x=_edge(box, align), baseline=top + face.size * CAP, align=align,
+                   start=min(start + 0.1, stop), stop=stop, enter="fade", depth=layer.depth,
+                   opacity=layer.opacity * 0.75)  # fmt: skip
         top += face.size * 1.2
     if title or small:
         top += unit * 0.7
@@ -85,6 +89,10 @@ def draw(sheet: Sheet, layer: ChartLayer) -> None:
     if kind == "donut" and (min(values) < 0 or sum(values) <= 1e-9):
         kind = "bar"  # a negative share has no piece of a ring
     {"column": _columns, "bar": _bars, "line": _line, "donut": _donut, "compare": _compare}[kind](plot)
+
+
+def _edge(box: Area, align: str) -> float:
+    return box.x + box.width if align == "right" else box.x
 
 
 def value_text(point: Point) -> str:
@@ -130,7 +138,7 @@ def _columns(plot: Plot) -> None:
         plot.form(path, plot.tint(i), enter="grow-up" if point.value >= 0 else "grow-y", at=i * each)
         at = i * each + 0.35
         tint = plot.sheet.on("accent") if i == plot.marked else plot.sheet.on("ink")
-        value = Face(family=figures.family, weight=figures.weight, size=figures.size, colour=tint)
+        value = replace(figures, colour=tint)
         under = zero + tall + figures.size * 1.05
         plot.label(shortened(values[i], value, slot), value, middle,
                    top - figures.size * 0.35 if point.value >= 0 else under, at=at)  # fmt: skip
@@ -177,7 +185,7 @@ def _bars(plot: Plot) -> None:
         enter = "grow-x" if point.value >= 0 else "grow-right"
         plot.form(rounded_box(left, y, long, thick, thick * 0.22), plot.tint(i), enter=enter, at=i * each)
         tint = plot.sheet.on("accent") if i == plot.marked else plot.sheet.on("ink")
-        value = Face(family=figures.family, weight=figures.weight, size=figures.size, colour=tint)
+        value = replace(figures, colour=tint)
         beside = left + long + figures.size * 0.35 if point.value >= 0 else left - figures.size * 0.35
         plot.label(values[i], value, beside, y + thick / 2 + figures.size * CAP / 2,
                    align="left" if point.value >= 0 else "right", at=i * each + 0.3)  # fmt: skip
@@ -221,7 +229,7 @@ def _line(plot: Plot) -> None:
         plot.form(dot, theme.accent if big or i == len(points) - 1 else theme.ink, at=at, over=2, enter="pop")
         if i in named:
             tint = plot.sheet.on("accent") if big else plot.sheet.on("ink")
-            value = Face(family=figures.family, weight=figures.weight, size=figures.size, colour=tint)
+            value = replace(figures, colour=tint)
             wide = value.width(values[i]) / 2
             near = any(j != i and j in named and abs(places[j][0] - x) < wide * 2.2 and j == plot.marked for j in named)
             if not near:
@@ -242,10 +250,6 @@ def _line(plot: Plot) -> None:
 
 def _swept(plot: Plot, path: Any, colour: str, seconds: float) -> None:
     """A form that a moving clip uncovers from the left."""
-    from chimera.media import ass
-    from chimera.media.type.draw import drawing
-    from chimera.media.type.sheet import fade
-
     found = drawing(path)
     if found is None:
         return
@@ -327,7 +331,7 @@ def _compare(plot: Plot) -> None:
         y = area.y + row * i
         at = plot.layer.seconds * i / (len(points) + 1)
         text = shortened(shown(point.label, limit=60), label, area.width)
-        face = Face(family=faces[i].family, weight=900, size=smallest, colour=faces[i].colour)
+        face = replace(faces[i], size=smallest)
         block = label.size * 1.5 + smallest * (CAP + 0.35) + thick
         first = y + max(row - block, 0) / 2
         plot.label(text, label, area.x, first + label.size * 0.9, align="left", at=at, opacity=0.85)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from chimera.media import flow
 from chimera.media.flow import Line, Token
@@ -112,7 +113,7 @@ def _separate(
             lead = face.width(flow.line_text(line[:place]) + (" " if token.space and place else ""))
             own = face
             if token.strong:
-                own = Face(family=face.family, weight=face.weight, size=face.size, colour=sheet.on(layer.emphasis))
+                own = replace(face, colour=sheet.on(layer.emphasis))
             middle = left + lead + face.width(token.text) / 2
             sheet.line((token,), own, x=middle, baseline=top + face.size * CAP + number * face.size * _LEADING,
                        align="centre", start=max(said.start, start), stop=stop, enter="pop", depth=layer.depth,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import skia
 
-from chimera.media import flow
+from chimera.media import ass, flow
 from chimera.media.layers import ListLayer, ProgressLayer, SourcesLayer
 from chimera.media.text import is_rtl
-from chimera.media.type.draw import polyline, rounded_box, stroked
+from chimera.media.type.draw import drawing, polyline, rounded_box, stroked
 from chimera.media.type.sheet import CAP, Face, Sheet, shortened, shown
 
 _MOST_SEGMENTS = 14
@@ -146,9 +146,6 @@ def _growing(
     layer: ProgressLayer,
 ) -> None:  # fmt: skip
     """The accent part, uncovered by a clip over the whole scene: nothing is drawn anew."""
-    from chimera.media import ass
-    from chimera.media.type.draw import drawing
-
     found = drawing(path)
     if found is None:
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chimera.media.layers import NumberLayer
 from chimera.media.type.draw import arc
@@ -104,7 +104,7 @@ def _count(
             text = figure.at(1 - (1 - step / _STEPS) ** 3)
             sheet.line(text, face, x=x, baseline=baseline, align=align, start=begin, stop=end, enter="plain",
                        depth=layer.depth, opacity=layer.opacity)  # fmt: skip
-    final = Face(family=face.family, weight=face.weight, size=face.size, colour=sheet.on(layer.colour))
+    final = replace(face, colour=sheet.on(layer.colour))
     sheet.line(figure.whole, final, x=x, baseline=baseline, align=align, start=start + (seconds if counts else 0),
                stop=stop, enter="pulse" if counts else "pop", depth=layer.depth, opacity=layer.opacity)  # fmt: skip
 

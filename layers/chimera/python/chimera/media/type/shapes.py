@@ -10,6 +10,7 @@ import skia
 
 from chimera.media.icons import shapes_of
 from chimera.media.layers import Area, IconLayer, ShapeLayer
+from chimera.media.text import is_rtl
 from chimera.media.type.draw import arc, placed, polyline, rounded_box, stroked, turned
 from chimera.media.type.sheet import Sheet
 
@@ -25,8 +26,9 @@ def draw(sheet: Sheet, layer: ShapeLayer) -> None:
     start, stop = sheet.span(layer)
     box = layer.box
     path = turned(form(layer), layer.turn, box.x + box.width / 2, box.y + box.height / 2)
+    enter = "grow-right" if layer.enter == "grow-x" and is_rtl(sheet.page.title) else layer.enter
     sheet.form(path, sheet.colour(layer.colour), start=start, stop=stop, depth=layer.depth, over=1,
-               opacity=layer.opacity, enter=layer.enter)  # fmt: skip
+               opacity=layer.opacity, enter=enter)  # fmt: skip
 
 
 def form(layer: ShapeLayer) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from chimera.media import ass
@@ -128,10 +128,7 @@ class Face:
         """The same face, smaller if the text would be wider than that."""
         wide = self.width(text)
         share = max(min(width / wide, 1.0), smallest) if wide > 0 else 1.0
-        return Face(
-            family=self.family, weight=self.weight, size=self.size * share, colour=self.colour,
-            spacing=self.spacing * share, outline=self.outline, outline_colour=self.outline_colour,
-        )  # fmt: skip
+        return replace(self, size=self.size * share, spacing=self.spacing * share)
 
 
 def shortened(text: str, face: Face, width: float) -> str:

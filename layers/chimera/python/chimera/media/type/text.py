@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chimera.media import flow
 from chimera.media.flow import Line, Token, line_text
@@ -107,7 +107,7 @@ def draw(sheet: Sheet, layer: TextLayer) -> None:
         colour = face
         if layer.plate == "boxes":
             own = "ink" if number and layer.plate_colour == "accent" else layer.plate_colour
-            colour = _recoloured(face, sheet.on(layer.colour, own))
+            colour = replace(face, colour=sheet.on(layer.colour, own))
         if layer.plate == "marker":
             _marked_line(sheet, layer, line, face, align, x, block, number, begin, stop, times[seen:])
         else:
@@ -122,13 +122,6 @@ def draw(sheet: Sheet, layer: TextLayer) -> None:
 def _baseline(block: Block, number: int) -> float:
     lift = _LIFT * block.size if _ARABIC.search(block.text) else 0.0
     return block.top + block.size * CAP + number * block.step - lift
-
-
-def _recoloured(face: Face, colour: str) -> Face:
-    return Face(
-        family=face.family, weight=face.weight, size=face.size, colour=colour, spacing=face.spacing,
-        outline=face.outline, outline_colour=face.outline_colour,
-    )  # fmt: skip
 
 
 def _plates(
