@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,6 +22,9 @@ from chimera.settings import Settings
 from chimera_local.lock import EngineInfo, EngineLock, find_engine
 from chimera_local.machines import ROOT, machine_files, substitutions
 from chimera_local.postgres import EmbeddedPostgres
+
+FULL_BYTES = 20_000_000
+"""Free space below which a failure of the database or of a file is the disk's; Postgres alone writes 16 MB at a time."""
 
 
 class World:
@@ -161,11 +165,7 @@ class World:
         The step is left as it is, so that it is made again at the next start; `INTERNAL`, `details.reason` `disk_full`.
         """
         if self.tasks is not None and self.tasks.without_room:
-            raise ChimeraError(
-                "INTERNAL",
-                "the disk is full; nothing that was done is lost: free some space, then `chimera resume` goes on from here",
-                {"reason": "disk_full"},
-            )
+            raise _no_room()
 
     @property
     def tenant(self) -> str:
@@ -184,6 +184,14 @@ class World:
             self._closers.pop()()
 
 
+def _no_room() -> ChimeraError:
+    return ChimeraError(
+        "INTERNAL",
+        "the disk is full; nothing that was done is lost: free some space, then `chimera resume` goes on from here",
+        {"reason": "disk_full"},
+    )
+
+
 def seed(settings: Settings) -> None:
     """What the tenant of this laptop has from its first moment; again is nothing."""
     with psycopg.connect(settings.database_url, connect_timeout=10) as connection:
@@ -200,11 +208,17 @@ def world(
     note: Callable[[str], None] = lambda _: None,
 ) -> Iterator[World]:
     """A started world, closed at the end."""
-    it = World(settings, engine=engine, require_own=require_own, port=port).start(note)
+    it = World(settings, engine=engine, require_own=require_own, port=port)
     try:
-        yield it
-    finally:
-        it.close()
+        it.start(note)
+        try:
+            yield it
+        finally:
+            it.close()
+    except (psycopg.Error, OSError) as error:
+        if shutil.disk_usage(settings.home_path).free < FULL_BYTES:  # a database without room fails in many ways
+            raise _no_room() from error
+        raise
 
 
 def absolute_source(source: str) -> str:

@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from chimera.adapters.transcribers.sphinx import SphinxTranscriber
 from chimera.adapters.transcribers.whisper import WhisperTranscriber
@@ -45,14 +47,12 @@ class StandInModel:
             raise RuntimeError("Library libcudnn_ops.so.9 is not found or cannot be loaded")
 
     def transcribe(
-        self, audio: str, *, language: str | None, word_timestamps: bool, vad_filter: bool
+        self, audio: NDArray[np.float32], *, language: str | None, word_timestamps: bool, vad_filter: bool
     ) -> tuple[Iterator[Any], Any]:
-        import av
-
         if language not in (None, "en"):
             raise ValueError(f"'{language}' is not a valid language code")
-        with av.open(audio) as container:  # as faster_whisper.audio.decode_audio does: IndexError without a sound track
-            seconds = sum(f.samples / f.sample_rate for f in container.decode(container.streams.audio[0]))
+        assert audio.dtype == np.float32 and 0.01 < np.abs(audio).max() <= 1
+        seconds = len(audio) / 16_000
         step = seconds / len(SAID.split())
         words = [
             _Thing(word=f" {w}", start=i * step, end=(i + 1) * step, probability=0.9)
@@ -132,6 +132,21 @@ def test_what_cannot_be_transcribed_is_one_clear_error(transcriber: Any, speech:
             transcriber.transcribe(media, language=language)
         assert refused.value.code == "VALIDATION_FAILED"
         assert (language or media.name) in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.wav", "ffconcat version 1.0\nfile said.wav\n"),
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nsaid.wav\n#EXT-X-ENDLIST\n"),
+    ],
+)
+def test_a_playlist_opens_no_other_file(transcriber: Any, speech: Path, name: str, text: str) -> None:
+    playlist = speech.with_name(name)
+    playlist.write_text(text)
+    with pytest.raises(ChimeraError) as refused:
+        transcriber.transcribe(playlist)
+    assert refused.value.code == "VALIDATION_FAILED" and name in refused.value.message
 
 
 def test_silence_and_tones_say_little(tmp_path: Path) -> None:

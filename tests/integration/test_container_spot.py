@@ -16,7 +16,6 @@ from chimera.usecases.checkpoints import StoredSegments
 from tests.fakes.cloud_jobs import BUCKET, ROOT, Cloud, lay_out, report
 from tests.fakes.locked_moto import moto_server
 
-
 SEGMENTS = 11
 """Two for each of five scenes, and the outro."""
 
@@ -24,12 +23,11 @@ SEGMENTS = 11
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
     with moto_server() as url:
-        made = Cloud(url, tmp_path)
-        lay_out(made, scenes=5, seconds=1.5)
-        yield made
+        yield Cloud(url, tmp_path)
 
 
 def test_sigterm_loses_no_finished_segment_and_sigkill_none_that_was_kept(cloud: Cloud) -> None:
+    lay_out(cloud, scenes=5, seconds=1.5)
     first = cloud.start("render", 1)
     first.wait(lambda it: len(it.kept) >= 2)
     children = psutil.Process(first.process.pid).children(recursive=True)

@@ -21,3 +21,10 @@ def test_credits_stand_last_and_whole_however_long_the_text_is() -> None:
     text = described("word " * 2000, "Title", {"credits": credits, "chapters": marks(0, 10, 20)})
     assert len(text) <= MOST and text.endswith("\n".join(["Pictures:", *credits]))
     assert described("  Only this. ", "Title", {}) == "Only this."
+
+
+def test_more_credits_than_a_description_holds_are_all_there_each_shortened() -> None:
+    credits = [f"{n}: Photo by somebody {'x' * 780}" for n in range(12)] + ["12: short"]
+    found = described("Text.", "T", {"credits": credits})
+    assert len(found) <= 5000 and found.endswith("\n12: short")
+    assert all(f"\n{n}: Photo by somebody x" in found for n in range(12))

@@ -36,7 +36,7 @@ def test_captions_in_time_are_found_in_time_over_any_bed(bed: float) -> None:
 def test_a_word_that_begins_softly_begins_with_its_first_sound(bed: float) -> None:
     sound = spoken(*VOICE, bed=bed)
     for start, _ in VOICE:  # an unstressed syllable 12 dB down, the closure of a stop, and only then the loud vowel
-        first, closure, vowel = (round((start + t) * RATE) for t in (0.0, 0.12, 0.18))
+        first, closure, vowel = (round((start + t) * RATE) for t in (0.0, 0.12, 0.16))
         sound[first:closure] //= 4
         sound[closure:vowel] //= 100
     found = hold_against_captions(sound, RATE, CUES)

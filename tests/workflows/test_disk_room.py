@@ -12,8 +12,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 
+import chimera_local.world
 from chimera.errors import error_class
 from chimera.media.process import disk_full
 from chimera.settings import Settings
@@ -114,3 +116,14 @@ def test_other_failures_and_time_that_is_over_end_it() -> None:
         with pytest.raises(TaskFailure):
             tasks_of(disk).run_job("k", {}, timeout_seconds=seconds, cancel=threading.Event())
         assert disk.jobs == 1
+
+
+def test_a_database_without_room_is_told_as_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_start(*_: Any) -> World:
+        raise psycopg.OperationalError("FATAL:  could not write init file")
+
+    monkeypatch.setattr(World, "start", no_start)
+    for bytes_of_a_full_disk, expected in ((1 << 62, error_class("INTERNAL")), (0, psycopg.OperationalError)):
+        monkeypatch.setattr(chimera_local.world, "FULL_BYTES", bytes_of_a_full_disk)
+        with pytest.raises(expected), chimera_local.world.world(Settings(home=tmp_path)):
+            raise AssertionError("it does not come so far")

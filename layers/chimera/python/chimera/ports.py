@@ -253,7 +253,10 @@ class Kept(Protocol):
 
 
 class PictureMaker(Canvas, Protocol):
-    """A canvas that is asked by a prompt and paid for each answer. `makes`: `photo` or `footage`."""
+    """A canvas that is asked by a prompt and paid for each answer. `makes`: `photo` or `footage`.
+
+    It may have `longest_seconds`, what one call takes at most (else 300): the step's time limit counts it in.
+    """
 
     model: str
     makes: str

@@ -13,17 +13,28 @@ LEAST_CHAPTERS, LEAST_SECONDS = 3, 10
 
 
 def described(text: str, title: str, metadata: Mapping[str, Any]) -> str:
-    """A description of at most 5,000 characters: the text, the chapters, and the credits, which are never cut.
+    """A description of at most 5,000 characters: the text, the chapters, and the credits, of which none is left out.
 
     `metadata` may have `credits` (lines) and `chapters` (`{seconds, title}`, rising). `title` names what comes before
     the first chapter.
     """
-    credits = "\n".join(["Pictures:", *map(str, metadata.get("credits") or [])]) if metadata.get("credits") else ""
+    credits = _credits([str(line) for line in metadata.get("credits") or []])
     above = "\n\n".join(part for part in (text.strip(), chapter_list(title, metadata.get("chapters") or [])) if part)
     if not credits:
         return above[:MOST]
     room = max(MOST - len(credits) - 2, 0)
     return "\n\n".join(part for part in (above[:room].rstrip(), credits) if part)
+
+
+def _credits(lines: Sequence[str]) -> str:
+    """Every picture's credit; where all of them are more than a description holds, each gets its share of the room."""
+    if not lines:
+        return ""
+    head = "Pictures:"
+    if len(head) + sum(len(line) + 1 for line in lines) > MOST:
+        share = (MOST - len(head)) // len(lines) - 1
+        lines = [line if len(line) <= share else f"{line[: max(share - 1, 0)]}…" for line in lines]
+    return "\n".join([head, *lines])
 
 
 def chapter_list(title: str, chapters: Sequence[Mapping[str, Any]]) -> str:

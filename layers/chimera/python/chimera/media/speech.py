@@ -17,7 +17,7 @@ _SPEECH_DB = 5.0
 _BRIDGED_SECONDS, _SHORTEST_SECONDS = 0.25, 0.1
 # A word's soft beginning: at most so long before it is loud, so much over the quietest moment of that time (a bed is ducked
 # by then), not further under the loudest tenth, with no longer break in it than the closure of a stop.
-_SOFT_SECONDS, _OVER_BED_DB, _SOFTEST_DB, _CLOSURE_SECONDS = 0.36, 8.0, 25.0, 0.08
+_SOFT_SECONDS, _OVER_BED_DB, _SOFTEST_DB, _CLOSURE_SECONDS = 0.36, 8.0, 20.0, 0.06
 _GAP_SECONDS = 0.15
 Flags = NDArray[np.bool_]
 

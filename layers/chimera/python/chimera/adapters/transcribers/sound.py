@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 from chimera.errors import ChimeraError
 
 RATE = 16_000
 MAX_SECONDS = 4 * 3600
+# Containers of plain sound and video: no playlist, which could name files of this machine or addresses. The file is handed
+# over open, and nothing else can be.
+_OPTIONS = {
+    "protocol_whitelist": "none",
+    "format_whitelist": "wav,w64,mp3,flac,ogg,aac,ac3,amr,aiff,caf,au,mov,matroska,avi,asf,flv,mpegts,mpeg",
+}
 
 
 def pcm16(media: Path) -> bytes:
@@ -17,11 +24,11 @@ def pcm16(media: Path) -> bytes:
     pieces: list[bytes] = []
     size = 0
     try:
-        with av.open(str(media)) as container:
+        with media.open("rb") as file, av.open(file, "r", options=_OPTIONS) as container:
             if not container.streams.audio:
                 raise ChimeraError("VALIDATION_FAILED", f"{media.name}: got media without sound, expected speech", {})
             resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
-            for frame in [*container.decode(audio=0), None]:
+            for frame in chain(container.decode(audio=0), [None]):
                 for part in resampler.resample(frame):
                     pieces.append(bytes(part.planes[0])[: part.samples * 2])
                     size += part.samples

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chimera.adapters.transcribers.sound import pcm16
 from chimera.domain.transcripts import Segment, TimedWord, Transcript
 from chimera.errors import ChimeraError
 
@@ -43,14 +44,18 @@ class WhisperTranscriber:
 
     def transcribe(self, media: Path, *, language: str | None = None, word_timestamps: bool = True) -> Transcript:
         """Segments as Whisper cuts them. `NOT_FOUND` without weights, `VALIDATION_FAILED` for what it cannot read."""
+        import numpy as np
+
         model = self._model()
+        # decoded here: faster-whisper would open a playlist and all that it names
+        sound = np.frombuffer(pcm16(media), dtype="<i2").astype(np.float32) / np.float32(32_768)
         try:
             with self._lock:  # one at a time: two would only share the same cores and memory
                 found, info = model.transcribe(
-                    str(media), language=language, word_timestamps=word_timestamps, vad_filter=True
+                    sound, language=language, word_timestamps=word_timestamps, vad_filter=True
                 )
                 segments = [_segment(part) for part in found]  # a generator: the work is done here
-        except (ValueError, IndexError, OSError) as error:  # unknown language; no sound track; unreadable
+        except ValueError as error:  # unknown language
             raise ChimeraError(
                 "VALIDATION_FAILED",
                 f"{media.name} cannot be transcribed: {str(error)[:200]}",

@@ -10,8 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from chimera.media.own.heif import boxes
-from chimera.media.own.limits import CODECS, DEMUXERS, MAX_PICTURE_PIXELS, MAX_SIDE, MIN_SIDE
+from chimera.media.own.limits import DEMUXERS, MIN_SIDE
+from chimera.media.own.sizes import AV_OPTIONS, UnusableError, check_size
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 GIF_FRAMES = 60
@@ -23,31 +23,6 @@ _KEPT_CHUNKS = {
 }  # fmt: skip
 _MAX_CHUNKS = 200_000
 _MAX_PROFILE, _MAX_EXIF = 4_000_000, 65_536
-
-
-class UnusableError(Exception):
-    """What came and what was expected, as two parts of one sentence; `code` of the error to be."""
-
-    def __init__(self, got: str, expected: str, code: str = "VALIDATION_FAILED") -> None:
-        super().__init__(got, expected)
-        self.got, self.expected, self.code = got, expected, code
-
-
-def check_size(width: int, height: int, least: int = MIN_SIDE) -> None:
-    """Refuse a picture that is too small to use or too large to decode, by what its header says."""
-    if width < 1 or height < 1:
-        raise UnusableError(f"a picture of {width} x {height} pixels", "one that has pixels")
-    if width * height > MAX_PICTURE_PIXELS or max(width, height) > MAX_SIDE:
-        raise UnusableError(
-            f"a picture of {width:,} x {height:,} pixels",
-            f"at most {MAX_PICTURE_PIXELS:,} pixels and {MAX_SIDE:,} on a side",
-            "FILE_TOO_LARGE",
-        )
-    if min(width, height) < least:
-        raise UnusableError(
-            f"a picture of {width} x {height} pixels",
-            f"{least} pixels or more on each side, to fill a part of a frame",
-        )
 
 
 def load(path: Path, container: str, least: int = MIN_SIDE) -> tuple[Pixels, bool]:
@@ -172,24 +147,3 @@ def _premultiplied(pixels: Pixels) -> Pixels:
     out = pixels.astype(np.uint16)
     out[:, :, :3] = (out[:, :, :3] * alpha[:, :, None] + 127) // 255
     return out.astype(np.uint8)
-
-
-AV_OPTIONS = {"protocol_whitelist": "none", "codec_whitelist": ",".join(CODECS)}
-"""The file is handed over open; nothing else can be."""
-
-
-def heif_size(path: Path) -> tuple[int, int]:
-    """Width and height of a HEIC or AVIF as shown, from its boxes: the largest `ispe`, turned by `irot`."""
-    data = boxes(path)
-    sizes: list[tuple[int, int]] = []
-    at, turned = 0, False
-    while (at := data.find(b"ispe", at)) >= 0:
-        if at + 16 <= len(data):
-            sizes.append(struct.unpack(">II", data[at + 8 : at + 16]))
-        at += 4
-    at = data.find(b"irot")
-    turned = at >= 0 and at + 5 <= len(data) and bool(data[at + 4] & 1)
-    if not sizes:
-        raise UnusableError("a HEIC or AVIF without a size", "one that is whole")
-    width, height = max(sizes, key=lambda size: size[0] * size[1])
-    return (height, width) if turned else (width, height)

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from chimera.media.own.decode import AV_OPTIONS, UnusableError, check_size, heif_size, load
+from chimera.media.own import heif
 from chimera.media.own.limited import limit
 from chimera.media.own.limits import (
     AUDIO_CODECS,
@@ -29,6 +29,7 @@ from chimera.media.own.limits import (
     VIDEO_CODECS,
     WORKER_MEMORY_BYTES,
 )
+from chimera.media.own.sizes import AV_OPTIONS, UnusableError, check_size
 
 _PACKETS_TO_A_FRAME = 400
 _PQ, _HLG = 16, 18
@@ -62,10 +63,10 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 def picture(path: Path, request: dict[str, Any]) -> dict[str, Any]:
     """A picture's facts; it is decoded, so that one that breaks off is not taken."""
     if request["container"] == "heif":
-        width, height = heif_size(path)
+        width, height = heif.shown_size(path)
         check_size(width, height)
         return {"width": width, "height": height, "animated": False}
-    pixels, animated = load(path, request["container"])
+    pixels, animated = _pixels(path, request["container"])
     height, width = pixels.shape[:2]
     check_size(width, height)
     found: dict[str, Any] = {"width": width, "height": height, "animated": animated}
@@ -83,7 +84,7 @@ def prepare(path: Path, request: dict[str, Any]) -> dict[str, Any]:
     from chimera.media.own.crop import smart_crop
     from chimera.media.own.hashing import hash_of
 
-    pixels, animated = load(path, request["container"])
+    pixels, animated = _pixels(path, request["container"])
     height, width = pixels.shape[:2]
     check_size(width, height)
     size = int(request["size"][0]), int(request["size"][1])
@@ -109,7 +110,7 @@ def logo(path: Path, request: dict[str, Any]) -> dict[str, Any]:
     import cv2
     import numpy as np
 
-    pixels, _ = load(path, request["container"], MIN_LOGO_SIDE)
+    pixels, _ = _pixels(path, request["container"], MIN_LOGO_SIDE)
     height, width = pixels.shape[:2]
     scale = min(1.0, request["side"] / max(width, height))
     size = max(round(width * scale), 1), max(round(height * scale), 1)
@@ -127,6 +128,12 @@ def logo(path: Path, request: dict[str, Any]) -> dict[str, Any]:
         raise UnusableError("a picture that cannot be written", "a size that can be encoded")
     Path(request["out"]).write_bytes(data.tobytes())
     return {"width": size[0], "height": size[1]}
+
+
+def _pixels(path: Path, container: str, least: int = MIN_SIDE) -> tuple[Any, bool]:
+    from chimera.media.own.decode import load  # not above: footage is probed without the libraries that pictures need
+
+    return load(path, container, least)
 
 
 def _flattened(pixels: Any, background: list[int] | None) -> Any:
@@ -311,7 +318,8 @@ def _refusal(got: str, expected: str, code: str = "VALIDATION_FAILED") -> dict[s
 if __name__ == "__main__":
     asked = json.load(sys.stdin)
     limit(WORKER_MEMORY_BYTES, int(asked["cpu_seconds"]), int(asked["file_bytes"]), OPEN_FILES)
-    import cv2
+    if asked["op"] != "film":
+        import cv2
 
-    cv2.setNumThreads(1)
+        cv2.setNumThreads(1)
     json.dump(answer(asked), sys.stdout)
