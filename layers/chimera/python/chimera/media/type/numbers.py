@@ -10,6 +10,8 @@ from chimera.media.type.draw import arc
 from chimera.media.type.sheet import CAP, Face, Sheet, shortened, shown, side
 
 _STEPS = 18
+_COMMA = 0.26
+"""How far a comma hangs below the line, and a gap, in em."""
 _WRITTEN = re.compile(r"^(.*?)(\d(?:[\d.,'’\u00a0\u202f]|\s(?=\d{3}))*)(.*)$", re.S)
 _WORD = re.compile(r"^\s*([^\W\d_]{3,}.*)$")
 
@@ -82,12 +84,13 @@ def draw(sheet: Sheet, layer: NumberLayer) -> None:
     digit = max("0123456789", key=face.width)  # while it counts it may be wider than in the end
     face = face.fitted(max((figure.whole, re.sub(r"\d", digit, figure.whole)), key=face.width), room, smallest=0.1)
     small = sheet.face("text", 700, max(face.size * 0.225, 26), sheet.on("ink"), spacing=2).fitted(unit, room)
-    height = face.size * CAP + ((small.size * (CAP + 0.75)) if unit else 0)
+    below = max(small.size * 0.75, face.size * _COMMA) + small.size * CAP
+    height = face.size * CAP + (below if unit else 0)
     baseline = middle - height / 2 + face.size * CAP
     _count(sheet, layer, figure, face, x, baseline, align, start, stop)
     if unit:
         unit = shortened(unit, small, room)
-        sheet.line(unit, small, x=x, baseline=baseline + small.size * (CAP + 0.75), align=align,
+        sheet.line(unit, small, x=x, baseline=baseline + below, align=align,
                    start=min(start + 0.25, stop), stop=stop, enter="fade", depth=layer.depth,
                    opacity=layer.opacity)  # fmt: skip
 
