@@ -45,6 +45,14 @@ def test_a_word_that_begins_softly_begins_with_its_first_sound(bed: float) -> No
     assert hold_against_captions(sound, RATE, late)["captions_off_seconds"] >= 0.17
 
 
+def test_an_effect_just_before_a_word_is_not_its_beginning() -> None:
+    sound = spoken(*VOICE, bed=0.01)
+    for start, _ in VOICE:
+        peak = round((start - 0.2) * RATE)
+        sound[peak : peak + round(0.02 * RATE)] = sound[round(1.5 * RATE) :][: round(0.02 * RATE)]
+    assert hold_against_captions(sound, RATE, CUES)["captions_off_seconds"] <= 0.03
+
+
 @pytest.mark.parametrize("seconds", [-0.4, 0.2, 0.4])
 def test_a_shift_is_measured(seconds: float) -> None:
     moved = [(start + seconds, end + seconds, text) for start, end, text in CUES]

@@ -14,7 +14,7 @@ _BAND_HZ = (300, 3400)
 # comes up between sentences is 9 dB below the voice or more.
 _PAUSE_DB = 6.0
 _SPEECH_DB = 5.0
-_BRIDGED_SECONDS, _SHORTEST_SECONDS = 0.25, 0.1
+_BRIDGED_SECONDS, _SHORTEST_SECONDS, _STEADY_SECONDS = 0.25, 0.1, 0.04
 # A word's soft beginning: at most so long before it is loud, so much over the quietest moment of that time (a bed is ducked
 # by then), not further under the loudest tenth, with no longer break in it than the closure of a stop.
 _SOFT_SECONDS, _OVER_BED_DB, _SOFTEST_DB, _CLOSURE_SECONDS = 0.36, 8.0, 20.0, 0.06
@@ -75,12 +75,17 @@ def _levels(sound: NDArray[np.int16], rate: int) -> NDArray[np.float32]:
 def _speech(levels: NDArray[np.float32]) -> Flags:
     """Whether somebody speaks, for each 20 ms; short pauses are bridged, clicks left out."""
     loudest = float(np.percentile(levels, 90))
-    active: Flags = levels > loudest - _PAUSE_DB
-    for start, end in _runs(~active):
+    loud: Flags = levels > loudest - _PAUSE_DB
+    active = loud.copy()
+    for start, end in _runs(~loud):
         if start > 0 and end < len(active) and (end - start) * HOP_SECONDS < _BRIDGED_SECONDS:
             active[start:end] = True
-    for start, _ in _runs(active):
-        active[_first_sound(levels, start, loudest - _SOFTEST_DB) : start] = True
+    for start, end in _runs(active):
+        # what is loud for a moment before a word is an effect's peak, or a click
+        steady = next((at for at, to in _runs(loud[start:end]) if (to - at) * HOP_SECONDS >= _STEADY_SECONDS), 0)
+        first = _first_sound(levels, start + steady, loudest - _SOFTEST_DB)
+        active[start : start + steady] = False
+        active[first : start + steady] = True
     for start, end in _runs(active):
         if (end - start) * HOP_SECONDS < _SHORTEST_SECONDS:
             active[start:end] = False
