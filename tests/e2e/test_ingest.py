@@ -35,7 +35,9 @@ def test_a_talk_becomes_a_brief_from_the_disk_and_from_the_net(chimera: Any, tmp
     assert (page.code, page.json["error"]["code"]) == (2, "VALIDATION_FAILED") and "a page" in page.err
     material = fetched.json
     assert material["title"] == "From the net" and material["transcript"]["rough"] is True
-    assert sum(word in material["transcript"]["text"].lower() for word in ("government", "people", "must", "future")) >= 3
+    assert (
+        sum(word in material["transcript"]["text"].lower() for word in ("government", "people", "must", "future")) >= 3
+    )
 
     made = chimera("ingest", str(talk), "--make", "--resolution", "360p", "--duration", "15", "--json")
     assert made.code == 0, made.err

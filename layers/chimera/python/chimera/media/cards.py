@@ -74,7 +74,6 @@ def make_cards(
     used.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    process.allow_children()
     layout = layout_of(job.aspect, job.platform)
     theme = job.theme or theme_for(job.seed)
     for family in (theme.display, theme.text):

@@ -65,10 +65,9 @@ def ends_on_sigterm() -> Iterator[None]:
     """While this is open SIGTERM ends the children and this process with 143; finished segments stay on disk."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        stop_children()
+        _stop_children()
         raise SystemExit(TERMINATED)
 
-    _stopping.clear()
     previous = signal.signal(signal.SIGTERM, stop)
     try:
         yield
@@ -77,18 +76,22 @@ def ends_on_sigterm() -> Iterator[None]:
         _stopping.clear()
 
 
-def stop_children() -> None:
-    """Ends every ffmpeg that runs, and lets none be started until `allow_children`."""
+@contextlib.contextmanager
+def stopped() -> Iterator[None]:
+    """Ends every ffmpeg that runs, and lets none be started while this is open."""
+    _stop_children()
+    try:
+        yield
+    finally:
+        _stopping.clear()
+
+
+def _stop_children() -> None:
     _stopping.set()
     with _lock:
         for child in list(_children):
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
-
-
-def allow_children() -> None:
-    """Lets processes be started again after `stop_children`."""
-    _stopping.clear()
 
 
 def run(

@@ -61,7 +61,6 @@ def render(
     """
     started, cpu = time.monotonic(), _cpu_seconds()
     work_dir = work_dir.resolve()  # ffmpeg runs in folders below it
-    process.allow_children()
     with process.full_disk_reported("render"):
         work_dir.mkdir(parents=True, exist_ok=True)
         segments_dir = work_dir / "segments"
@@ -149,10 +148,11 @@ def _make(
             future.result()
         return heard.result()
     except BaseException:
-        process.stop_children()  # whoever stops us (SIGTERM, Ctrl-C, an error) does not wait for half a segment
+        with process.stopped():  # whoever stops us (SIGTERM, Ctrl-C, an error) does not wait for half a segment
+            pool.shutdown(wait=True, cancel_futures=True)
         raise
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown()
 
 
 def _each(make: Callable[[Segment, Path], None], jobs: list[tuple[Segment, Path]]) -> None:
