@@ -73,7 +73,13 @@ def test_up_runs_reviews_and_publishes_over_the_api(chimera: Any) -> None:
         viewer = chimera("token", "--role", "viewer", "--json").json["access_token"]
         assert call(f"{base}/health", "none")[1]["status"] == "healthy"
         assert call(f"{base}/v1/runs", "forged.token.here")[0] == 401
-        body = {"sources": ["sample"], "duration_seconds": 15, "resolution": "360p", "fps": 24, "quality_preset": "draft"}
+        body = {
+            "sources": ["sample"],
+            "duration_seconds": 15,
+            "resolution": "360p",
+            "fps": 24,
+            "quality_preset": "draft",
+        }
         assert call(f"{base}/v1/runs", viewer, body)[0] == 403
         assert call(f"{base}/v1/runs", operator, {**body, "sources": ["file:/etc/passwd"]})[0] == 403
         key = {"Idempotency-Key": "e2e-1"}
