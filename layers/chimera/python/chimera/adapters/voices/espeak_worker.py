@@ -63,6 +63,7 @@ def _started(request: dict[str, Any]) -> tuple[ctypes.CDLL, int]:
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), _DONT_EXIT)
     if rate <= 0:
         raise _RefusedError(error=f"espeak-ng could not start ({rate})")
+    library.espeak_ng_SetRandSeed(ctypes.c_long(1))  # else from the clock: the same text is to give the same sound
     if library.espeak_SetVoiceByName(str(request["voice"]).encode()) != 0:
         raise _RefusedError(error=f"espeak-ng has no voice {request['voice']!r}", unknown_voice=True)
     return library, rate
