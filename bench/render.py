@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import multiprocessing
 import os
 import resource
 import shutil
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from chimera.adapters.canvases.cards import CardCanvas
 from chimera.adapters.voices.espeak import EspeakVoice
 from chimera.media import process
 from chimera.media.encode import VideoSettings
-from chimera.media.models import RenderJob, RenderScene, SceneSpec, frame_size
+from chimera.media.models import RenderJob, RenderResult, RenderScene, SceneSpec, frame_size
 from chimera.media.render import render
 
 TITLE = "How a small town learned to store the summer sun"
@@ -72,7 +74,7 @@ def piece(folder: Path, aspect: str, height: str, *, scenes_wanted: int = len(PI
 
 
 class PeakMemory:
-    """The largest proportional set size of this process and its children together, sampled twenty times a second."""
+    """The largest proportional set size of this process's children together, sampled twenty times a second."""
 
     def __init__(self) -> None:
         self.peak = 0
@@ -91,7 +93,7 @@ class PeakMemory:
         me = psutil.Process()
         while not self._over.wait(0.05):
             total = 0
-            for one in [me, *me.children(recursive=True)]:
+            for one in me.children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied, OSError):
                     total += _proportional(one.pid)
             self.peak = max(self.peak, total)
@@ -106,9 +108,9 @@ def _proportional(pid: int) -> int:
     return int(next(line for line in text.splitlines() if line.startswith("Pss:")).split()[1]) * 1024
 
 
-def floor_seconds(video: Path, settings: VideoSettings, seconds: float, folder: Path) -> float:
-    """CPU seconds of x264 alone on the finished frames, ten seconds of video at a time."""
-    used = 0.0
+def floor_seconds(video: Path, settings: VideoSettings, seconds: float, folder: Path) -> dict[int, float]:
+    """CPU seconds of x264 alone on the finished frames, ten seconds of video at a time: by its number of threads."""
+    used = {1: 0.0, 2: 0.0}
     part = 10.0
     for number in range(int(seconds // part) + 1):
         raw = folder / "raw.yuv"
@@ -116,26 +118,34 @@ def floor_seconds(video: Path, settings: VideoSettings, seconds: float, folder: 
         process.run(process.command(ffmpeg.output(source, str(raw), f="rawvideo", pix_fmt="yuv420p")))
         if raw.stat().st_size == 0:
             break
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         frames = ffmpeg.input(
             str(raw), f="rawvideo", pix_fmt="yuv420p", s=f"{settings.width}x{settings.height}", framerate=settings.fps
         )
-        bare = ffmpeg.output(
-            frames, "-", format="null", vcodec="libx264", preset=settings.preset, crf=settings.crf, threads=1,
-            maxrate=settings.maxrate, bufsize=settings.maxrate * 2, g=settings.fps * 2,
-        )  # fmt: skip
-        process.run(process.command(bare))
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        used += after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        for threads in used:
+            bare = ffmpeg.output(
+                frames, "-", format="null", vcodec="libx264", preset=settings.preset, crf=settings.crf, threads=threads,
+                maxrate=settings.maxrate, bufsize=settings.maxrate * 2, g=settings.fps * 2,
+            )  # fmt: skip
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            process.run(process.command(bare))
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            used[threads] += after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         raw.unlink()
     return used
+
+
+def rendered(job: RenderJob, folder: Path) -> RenderResult:
+    """The render in a new process, which has drawn no pictures before."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        return pool.submit(render, job, folder).result()
 
 
 def measured(job: RenderJob, folder: Path, *, with_floor: bool = True) -> dict[str, Any]:
     """One fresh render of a job, and the floor on its frames."""
     shutil.rmtree(folder, ignore_errors=True)
     with PeakMemory() as memory:
-        result = render(job, folder)
+        result = rendered(job, folder)
     found: dict[str, Any] = {
         "seconds": result.duration_seconds, "cpu": result.cpu_seconds, "wall": result.wall_seconds, "bytes": result.size_bytes,
         "peak": memory.peak / 1e6, "loudness": result.loudness_lufs, "true_peak": result.true_peak_dbtp,
@@ -148,8 +158,9 @@ def measured(job: RenderJob, folder: Path, *, with_floor: bool = True) -> dict[s
             seconds=result.duration_seconds,
             max_bytes=job.max_bytes,
         )
-        found["floor"] = floor_seconds(result.video, settings, result.duration_seconds, folder)
-        found["ratio"] = result.cpu_seconds / found["floor"]
+        floors = floor_seconds(result.video, settings, result.duration_seconds, folder)
+        found |= {"floor": floors[1], "floor_of_two": floors[2]}
+        found |= {"ratio": result.cpu_seconds / floors[1], "ratio_of_two": result.cpu_seconds / floors[2]}
     return found
 
 
@@ -179,6 +190,8 @@ def at_size(folder: Path, aspect: str, height: str, qualities: list[str], repeat
         if "floor" in median:
             shown[quality]["floor_cpu_seconds"] = round(median["floor"], 2)
             shown[quality]["ratio_to_floor"] = round(median["ratio"], 3)
+            shown[quality]["floor_of_two_threads_cpu_seconds"] = round(median["floor_of_two"], 2)
+            shown[quality]["ratio_to_floor_of_two_threads"] = round(median["ratio_of_two"], 3)
     if "standard" in shown:
         pairs = zip(runs["preview"], runs["standard"], strict=True)
         shown["preview_wall_share"] = round(statistics.median(a["wall"] / b["wall"] for a, b in pairs), 3)
@@ -193,7 +206,8 @@ def changed_line(folder: Path, aspect: str, height: str, repeats: int) -> dict[s
     for number in range(repeats):
         whole = measured(job, folder / "work", with_floor=False)
         other = job.scenes[4].model_copy(update={"on_screen_text": f"Another line {number}"})
-        result = render(job.model_copy(update={"scenes": (*job.scenes[:4], other, *job.scenes[5:])}), folder / "work")
+        changed = job.model_copy(update={"scenes": (*job.scenes[:4], other, *job.scenes[5:])})
+        result = rendered(changed, folder / "work")
         shares.append(result.cpu_seconds / whole["cpu"])
         reused = result.segments_reused
     return {"scenes": 10, "cpu_share": round(statistics.median(shares), 3), "segments_reused": reused}
