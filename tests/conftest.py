@@ -59,15 +59,6 @@ class _Server:
         return f"postgresql://{user}@/{database}?host={quote(self.host, safe='')}"
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Stops a worker whose pytest-xdist does not keep groups together: the suite would take twice as long, unnoticed."""
-    if config.getoption("loadgroup", False):
-        for item in items:
-            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
-                raise pytest.UsageError(f"{item.nodeid} is in a group that this pytest-xdist does not see")
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[_Server]:
     """The server that all workers of this run share; the last one to leave stops and deletes it."""
