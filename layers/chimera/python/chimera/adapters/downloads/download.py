@@ -236,9 +236,8 @@ class _Part:
                 f"{show(self.url)}: got {came}, expected {EXPECTED}; only direct addresses of media files are taken",
                 {"got": came, "expected": EXPECTED},
             )
-        with full_disk_reported(
-            "a download"
-        ):  # here: what breaks while the guard's answer is open, it takes for the server's
+        # here as well: what breaks while the guard's answer is open, it takes for the server's
+        with full_disk_reported("a download"):
             left = memoryview(piece)
             while left:  # unbuffered: nothing is left to be written when it is dropped
                 left = left[self._file.write(left) :]
